@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/bdash/bdash/internal/telemetry"
+)
+
+// requestTimeout bounds the work on one request: what waits for a connection to
+// the database, or for SQLite's writer, gives up then.
+const requestTimeout = 30 * time.Second
+
+// statusWriter notes what was answered, for the log.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// exchange is what one request needs around its handler, allocated as one.
+type exchange struct {
+	statusWriter
+	requestContext
+
+	id [1]string // the X-Request-ID header
+}
+
+// logged gives every request an id, which also goes out as X-Request-ID, a time
+// limit, and writes one line per request. A client's own id is kept if it looks
+// like one.
+func (s *Server) logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		x := &exchange{}
+		id := ""
+		if sent := r.Header["X-Request-Id"]; len(sent) > 0 {
+			id = sent[0]
+		}
+		if !telemetry.ValidRequestID(id) {
+			id = telemetry.NewRequestID()
+		}
+		x.id[0] = id
+		w.Header()["X-Request-Id"] = x.id[:]
+		ctx := &x.requestContext
+		ctx.parent, ctx.id, ctx.deadline = r.Context(), id, began.Add(requestTimeout)
+		defer ctx.end()
+		if !s.Log.Enabled(ctx, slog.LevelInfo) {
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+		x.ResponseWriter = w
+		next.ServeHTTP(&x.statusWriter, r.WithContext(ctx))
+		took := time.Since(began)
+		telemetry.LogRequest(ctx, s.Log, &telemetry.RequestLine{
+			At: began.Add(took), Method: r.Method, Path: r.URL.Path, Status: x.status, Bytes: x.bytes, Took: took, Client: s.clientText(r),
+		})
+	})
+}
+
+// requestContext is the context of one request. It carries the request's id,
+// and ends after requestTimeout, with its parent, or with the request. The
+// timer is made when somebody first waits for the end: an answer from memory
+// comes without. Safe for concurrent use.
+type requestContext struct {
+	parent   context.Context
+	id       string
+	deadline time.Time
+
+	mu     sync.Mutex
+	ended  bool
+	timed  context.Context // nil until somebody waits
+	cancel context.CancelFunc
+}
+
+var _ context.Context = (*requestContext)(nil)
+
+// Deadline implements context.Context.
+func (c *requestContext) Deadline() (time.Time, bool) {
+	if d, ok := c.parent.Deadline(); ok && d.Before(c.deadline) {
+		return d, true
+	}
+	return c.deadline, true
+}
+
+// Done implements context.Context.
+func (c *requestContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wait().Done()
+}
+
+// wait gives the context that really ends. mu is held.
+func (c *requestContext) wait() context.Context {
+	if c.timed == nil {
+		c.timed, c.cancel = context.WithDeadline(c.parent, c.deadline)
+		if c.ended {
+			c.cancel()
+		}
+	}
+	return c.timed
+}
+
+// Err implements context.Context.
+func (c *requestContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.timed != nil:
+		return c.timed.Err()
+	case c.ended:
+		return context.Canceled
+	case c.parent.Err() == nil && time.Now().Before(c.deadline):
+		return nil
+	default:
+		return c.wait().Err()
+	}
+}
+
+// Value implements context.Context.
+func (c *requestContext) Value(key any) any {
+	if key == telemetry.RequestIDKey {
+		return c.id
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timed != nil { // package context looks for its own here
+		return c.timed.Value(key)
+	}
+	return c.parent.Value(key)
+}
+
+// end ends the context with its request.
+func (c *requestContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}

@@ -1,0 +1,211 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/bdash/bdash/internal/drf"
+)
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	delete = http.MethodDelete
+)
+
+// signedIn are the credentials of what API keys may not do.
+var signedIn = []string{"bearerAuth"}
+
+// op documents a method; what the view says already is not said again.
+func op(summary string) drf.Operation { return drf.Operation{Summary: summary} }
+
+// views is every path of the API, below /api/ and /api/v1/. Name and
+// Description are what the recorded OPTIONS answers say where there are any.
+func (s *Server) views() []*drf.View {
+	views := []*drf.View{s.rootView()}
+	views = append(views, s.authViews()...)
+	views = append(views, s.accountViews()...)
+	views = append(views, s.themeViews()...)
+	views = append(views, s.dashboardViews()...)
+	views = append(views, s.widgetViews()...)
+	views = append(views, s.agentViews()...)
+	return append(views, s.otherViews()...)
+}
+
+// Views describes every path, for tests that must not miss one.
+func (s *Server) Views() []*drf.View { return s.views() }
+
+func (s *Server) authViews() []*drf.View {
+	return tagged("auth",
+		&drf.View{Path: "auth/register/", Name: "Register", Auth: drf.AuthOptional, Throttle: s.countAddress, Methods: []drf.Method{
+			{Verb: post, Handler: s.register, Doc: drf.Operation{Summary: "Register an account", Text: "The account is pending; a mail with a link that verifies the address is sent.", In: registerFields, Out: userFields, Status: http.StatusCreated, Errors: []int{http.StatusForbidden}}}}},
+		&drf.View{Path: "auth/login/", Name: "Login", Auth: drf.AuthOptional, Methods: []drf.Method{
+			{Verb: post, Handler: s.login, Doc: drf.Operation{Summary: "Sign in with an e-mail address", In: loginFields, Out: loginShape}}}},
+		&drf.View{Path: "auth/token/", Name: "Custom Token Obtain Pair", Auth: drf.AuthIgnored, Metadata: tokenFields, Methods: []drf.Method{
+			{Verb: post, Handler: s.token, Doc: drf.Operation{Summary: "Sign in with a username", Text: "`email` instead of `username` is accepted. The tokens carry the claims email, role and status.", In: tokenFields, InOr: tokenByEmailFields, Out: refreshFields, Errors: []int{http.StatusUnauthorized}}}}},
+		&drf.View{Path: "auth/refresh/", Name: "Token Refresh", Auth: drf.AuthIgnored, Metadata: refreshFields, Throttle: unthrottled,
+			Description: "Takes a refresh type JSON web token and returns an access type JSON web\ntoken if the refresh token is valid.", Methods: []drf.Method{
+				{Verb: post, Handler: s.refresh, Doc: drf.Operation{Summary: "Exchange a refresh token", Text: "Refresh tokens rotate: the answer carries the next one. The one before the last, or the last one later than 10 seconds after it was exchanged, ends the session.", In: refreshFields, Out: refreshFields, Errors: []int{http.StatusUnauthorized}}}}},
+		&drf.View{Path: "auth/verify/", Name: "Token Verify", Auth: drf.AuthIgnored, Metadata: verifyTokenFields,
+			Description: "Takes a token and indicates if it is valid.  This view provides no\ninformation about a token's fitness for a particular use.", Methods: []drf.Method{
+				{Verb: post, Handler: s.verifyToken, Doc: drf.Operation{Summary: "Check a token", In: verifyTokenFields, Example: `{}`, Errors: []int{http.StatusUnauthorized}}}}},
+		&drf.View{Path: "auth/me/", Name: "Me", Methods: []drf.Method{
+			{Verb: get, Handler: s.me, Doc: drf.Operation{Summary: "The user who is signed in", Out: userFields}},
+			{Verb: patch, Handler: s.patchMe, Doc: drf.Operation{Summary: "Change the own profile", In: userFields, PartialIn: true, Out: userFields}}}},
+		&drf.View{Path: "auth/logout/", Name: "Logout", Methods: []drf.Method{
+			{Verb: post, Handler: s.logout, Doc: drf.Operation{Summary: "Sign out", Text: "Ends the session of the token; with `all` every session of the user.", In: logoutFields, PartialIn: true, Example: `{"message":"Logout successful"}`}}}},
+		&drf.View{Path: "auth/change-password/", Name: "Change Password", Methods: []drf.Method{
+			{Verb: post, Handler: s.changePassword, Doc: drf.Operation{Summary: "Change the own password", Text: "Ends every session and signs in anew.", In: changePasswordFields, Out: changedPasswordShape}}}},
+		&drf.View{Path: "auth/password-reset/", Name: "Password Reset", Auth: drf.AuthOptional, Throttle: s.countAddress, Methods: []drf.Method{
+			{Verb: post, Handler: s.requestReset, Doc: drf.Operation{Summary: "Ask for a link to choose a new password", Text: "The answer is the same whether the address is known or not.", In: resetFields, Example: `{"message":"If the address belongs to an account, a mail is on its way."}`}}}},
+		&drf.View{Path: "auth/password-reset/confirm/", Name: "Password Reset Confirm", Auth: drf.AuthOptional, Methods: []drf.Method{
+			{Verb: post, Handler: s.confirmReset, Doc: drf.Operation{Summary: "Choose a new password by the link's token", In: resetConfirmFields, Example: `{"message":"Password changed"}`}}}},
+		&drf.View{Path: "auth/verify-email/", Name: "Verify Email", Auth: drf.AuthOptional, Methods: []drf.Method{
+			{Verb: post, Handler: s.verifyEmail, Doc: drf.Operation{Summary: "Verify the e-mail address by the link's token", In: linkFields, Example: `{"message":"E-mail address verified","status":"active"}`}}}},
+		&drf.View{Path: "auth/resend-verification/", Name: "Resend Verification", Throttle: s.countAddress, Methods: []drf.Method{
+			{Verb: post, Handler: s.resendVerification, Doc: drf.Operation{Summary: "Mail the verification link again", Example: `{"message":"A new mail is on its way."}`, Errors: []int{http.StatusConflict}}}}},
+		&drf.View{Path: "auth/sessions/", Name: "Sessions", Methods: []drf.Method{
+			{Verb: get, Handler: s.listSessions, Doc: drf.Operation{Summary: "The own sessions", Out: sessionFields, Array: true}}}},
+		&drf.View{Path: "auth/sessions/{id}/", Name: "Session", Params: []drf.Param{{Name: "id", Text: "The session's id."}}, Methods: []drf.Method{
+			{Verb: delete, Handler: s.endSession, Doc: op("End one of the own sessions")}}},
+		&drf.View{Path: "auth/api-keys/", Name: "API Keys", Permit: notByKey, Metadata: keyFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listKeys, Doc: drf.Operation{Summary: "The own API keys", Security: signedIn, Out: keyFields, Array: true}},
+			{Verb: post, Handler: s.createKey, Doc: drf.Operation{Summary: "Make an API key", Security: signedIn, Text: "The key is shown this once and stored hashed.", In: keyFields, Out: newKeyFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "auth/api-keys/{id}/", Name: "API Key", Permit: notByKey, Methods: []drf.Method{
+			{Verb: delete, Handler: s.deleteKey, Doc: drf.Operation{Summary: "Delete one of the own API keys", Security: signedIn}}}},
+		&drf.View{Path: "auth/ticket/", Name: "Ticket", Permit: notByKey, Methods: []drf.Method{
+			{Verb: post, Handler: s.ticket, Doc: drf.Operation{Summary: "Make a ticket for the event doors", Security: signedIn, Text: "Good once, for 30 seconds, only where events are read.", Status: http.StatusCreated, Out: ticketShape}}}},
+	)
+}
+
+func (s *Server) accountViews() []*drf.View {
+	return tagged("users",
+		&drf.View{Path: "users/", Name: "User List", Permit: adminOnly, Metadata: adminUserFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listUsers, Doc: drf.Operation{Summary: "Users", Out: adminUserFields, List: true, Params: drf.ListParams(userOrderings, "e-mail address, username and names", userFilters)}},
+			{Verb: post, Handler: s.createUser, Doc: drf.Operation{Summary: "Make a user", In: adminUserFields, Out: adminUserFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "users/{id}/", Name: "User Instance", Permit: adminOnly, Metadata: adminUserFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveUser, Doc: drf.Operation{Summary: "A user", Out: adminUserFields}},
+			{Verb: patch, Handler: s.patchUser, Doc: drf.Operation{Summary: "Change a user", Text: "Deactivation and a new password end the user's sessions. The last administrator cannot be demoted or deactivated.", In: adminUserFields, PartialIn: true, Out: adminUserFields, Errors: []int{http.StatusConflict}}},
+			{Verb: delete, Handler: s.deleteUser, Doc: drf.Operation{Summary: "Delete a user", Text: "The user's public widgets pass to the administrator who deletes.", Errors: []int{http.StatusConflict}}}}},
+	)
+}
+
+func (s *Server) themeViews() []*drf.View {
+	return tagged("themes",
+		&drf.View{Path: "themes/", Name: "Theme List", Metadata: themeFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listThemes, Doc: drf.Operation{Summary: "The own themes", Text: "With `is_system=true` the built-in themes instead.", Out: themeFields, List: true, Params: drf.ListParams(themeOrderings, "name and description", themeFilters)}},
+			{Verb: post, Handler: s.createTheme, Doc: drf.Operation{Summary: "Make a theme", In: themeFields, Out: themeFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "themes/active/", Name: "Active", Description: "Get currently active theme", Methods: []drf.Method{
+			{Verb: get, Handler: s.activeTheme, Doc: drf.Operation{Summary: "The active theme", Out: themeFields, Errors: []int{http.StatusNotFound}}},
+			{Verb: put, Handler: s.chooseTheme, Doc: drf.Operation{Summary: "Choose the active theme", In: chosenThemeFields, Out: themeFields}}}},
+		&drf.View{Path: "themes/import_theme/", Name: "Import theme", Description: "Import theme from JSON", Metadata: themeFields, Methods: []drf.Method{
+			{Verb: post, Handler: s.importTheme, Doc: drf.Operation{Summary: "Import a theme", In: themeFields, Out: themeFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "themes/{id}/", Name: "Theme Instance", Metadata: themeFields, MetadataFor: s.ownTheme, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveTheme, Doc: drf.Operation{Summary: "A theme", Out: themeFields}},
+			{Verb: put, Handler: s.writeTheme(drf.Whole), Doc: drf.Operation{Summary: "Replace a theme", In: themeFields, Out: themeFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: patch, Handler: s.writeTheme(drf.Partial), Doc: drf.Operation{Summary: "Change a theme", In: themeFields, PartialIn: true, Out: themeFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: delete, Handler: s.deleteTheme, Doc: drf.Operation{Summary: "Delete a theme", Errors: []int{http.StatusForbidden}}}}},
+		&drf.View{Path: "themes/{id}/set_active/", Name: "Set active", Description: "Set theme as active", Metadata: themeFields, Methods: []drf.Method{
+			{Verb: post, Handler: s.activateTheme, Doc: drf.Operation{Summary: "Activate a theme", Text: "A built-in theme is copied to the user first; the answer is the copy.", Out: themeFields}}}},
+		&drf.View{Path: "themes/{id}/export/", Name: "Export", Description: "Export theme as JSON", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveTheme, Doc: drf.Operation{ID: "themes_export", Summary: "Export a theme", Out: themeFields}}}},
+	)
+}
+
+func (s *Server) dashboardViews() []*drf.View {
+	return tagged("dashboard",
+		&drf.View{Path: "dashboard/views/", Name: "Dashboard List", Metadata: viewFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listViews, Doc: drf.Operation{Summary: "The own dashboard views", Out: viewFields, List: true, Params: drf.ListParams(viewOrderings, "name and description", viewFilters)}},
+			{Verb: post, Handler: s.createView, Doc: drf.Operation{Summary: "Make a view", In: viewFields, Out: viewFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "dashboard/views/{id}/", Name: "Dashboard Instance", Metadata: viewFields, MetadataFor: s.ownView, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveView, Doc: drf.Operation{Summary: "A view", Out: viewFields}},
+			{Verb: put, Handler: s.writeView(drf.Whole), Doc: drf.Operation{Summary: "Replace a view", In: viewFields, Out: viewFields}},
+			{Verb: patch, Handler: s.writeView(drf.Partial), Doc: drf.Operation{Summary: "Change a view", In: viewFields, PartialIn: true, Out: viewFields}},
+			{Verb: delete, Handler: s.deleteView, Doc: op("Delete a view")}}},
+		&drf.View{Path: "dashboard/views/{id}/set_active/", Name: "Set active", Description: "Set dashboard view as active", Metadata: viewFields, Methods: []drf.Method{
+			{Verb: post, Handler: s.activateView, Doc: drf.Operation{Summary: "Activate a view", Out: viewFields}}}},
+		&drf.View{Path: "dashboard/views/{id}/duplicate/", Name: "Duplicate", Description: "Copy a view under a free name", Methods: []drf.Method{
+			{Verb: post, Handler: s.duplicateView, Doc: drf.Operation{Summary: "Copy a view", Out: viewFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "dashboard/layout/", Name: "Layout", Description: "The active view", Methods: []drf.Method{
+			{Verb: get, Handler: s.getLayout, Doc: drf.Operation{Summary: "The active view", Text: "Made from the default of the user's role if there is no view yet.", Out: viewFields}},
+			{Verb: put, Handler: s.putLayout, Doc: drf.Operation{Summary: "Change the active view", In: layoutFields, Out: viewFields}}}},
+		&drf.View{Path: "dashboard/defaults/{role}/", Name: "Role Default", Description: "The layout that users of a role start with",
+			Params: []drf.Param{{Name: "role", Enum: []string{"admin", "editor", "user"}}}, Methods: []drf.Method{
+				{Verb: get, Handler: s.getRoleLayout, Doc: drf.Operation{Summary: "The default layout of a role", Out: roleLayoutFields}},
+				{Verb: put, Handler: s.putRoleLayout, Doc: drf.Operation{Summary: "Change the default layout of a role", In: roleLayoutFields, Out: roleLayoutFields, Errors: []int{http.StatusForbidden}}}}},
+		s.preferencesView("user/preferences/", "user_preferences"),
+		s.preferencesView("dashboard/preferences/", "dashboard_preferences"),
+	)
+}
+
+// preferencesView stands at two paths.
+func (s *Server) preferencesView(path, id string) *drf.View {
+	return &drf.View{Path: path, Name: "User Preferences", Methods: []drf.Method{
+		{Verb: get, Handler: s.getPreferences, Doc: drf.Operation{ID: id + "_retrieve", Summary: "The own preferences", Out: preferenceFields}},
+		{Verb: put, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_update", Summary: "Change the own preferences", Text: "Absent fields stay as they are, here too.", In: preferenceFields, PartialIn: true, Out: preferenceFields}},
+		{Verb: patch, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_partial_update", Summary: "Change the own preferences", In: preferenceFields, PartialIn: true, Out: preferenceFields}}}}
+}
+
+func (s *Server) widgetViews() []*drf.View {
+	return tagged("widgets",
+		&drf.View{Path: "widgets/", Name: "Widget List", Metadata: widgetFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listWidgets, Doc: drf.Operation{Summary: "Public widgets and the own ones", Out: widgetFields, List: true, Params: drf.ListParams(widgetOrderings, "name and description", widgetFilters)}},
+			{Verb: post, Handler: s.createWidget, Doc: drf.Operation{Summary: "Make a widget", In: widgetFields, Out: widgetFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "widgets/{id}/", Name: "Widget Instance", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveWidget, Doc: drf.Operation{Summary: "A widget", Out: widgetFields}},
+			{Verb: patch, Handler: s.patchWidget, Doc: drf.Operation{Summary: "Change a widget", In: widgetFields, PartialIn: true, Out: widgetFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: delete, Handler: s.deleteWidget, Doc: drf.Operation{Summary: "Delete a widget", Errors: []int{http.StatusForbidden}}}}},
+		&drf.View{Path: "widgets/{id}/data/", Name: "Data", Description: "Get widget data for current user", Methods: []drf.Method{
+			{Verb: get, Handler: s.widgetData, Doc: drf.Operation{Summary: "A widget's data", Out: widgetDataShape}},
+			{Verb: put, Handler: s.putWidgetData, Doc: drf.Operation{Summary: "Store a widget's data", In: widgetDataFields, Out: widgetDataShape, Errors: []int{http.StatusForbidden}}}}},
+		&drf.View{Path: "widgets/{id}/refresh/", Name: "Refresh", Description: "Force refresh widget data", Methods: []drf.Method{
+			{Verb: post, Handler: s.refreshWidget, Doc: drf.Operation{Summary: "Fetch a widget's data anew", Example: `{"message":"Widget data refresh triggered"}`}}}},
+		&drf.View{Path: "widgets/{id}/config/", Name: "Config", Description: "The user's settings of a widget", Methods: []drf.Method{
+			{Verb: get, Handler: s.widgetConfig, Doc: drf.Operation{Summary: "The own settings of a widget", Example: `{"config":{"limit":10}}`}},
+			{Verb: put, Handler: s.putWidgetConfig, Doc: drf.Operation{Summary: "Change the own settings of a widget", In: widgetConfigFields, Example: `{"config":{"limit":10}}`}}}},
+	)
+}
+
+func (s *Server) agentViews() []*drf.View {
+	return tagged("ai",
+		&drf.View{Path: "ai/agents/", Name: "Ai Agent List", Metadata: agentFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listAgents, Doc: drf.Operation{Summary: "The own agents", Out: agentFields, List: true, Params: drf.ListParams(agentOrderings, "", agentFilters)}},
+			{Verb: post, Handler: s.createAgent, Doc: drf.Operation{Summary: "Make an agent", In: agentFields, Out: agentFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "ai/agents/conversations/", Name: "Conversations", Description: "Get all conversations for user", Methods: []drf.Method{
+			{Verb: get, Handler: s.listConversations, Doc: drf.Operation{Summary: "The own conversations", Out: conversationFields, Array: true}}}},
+		&drf.View{Path: "ai/agents/{id}/", Name: "Ai Agent Instance", Metadata: agentFields, MetadataFor: s.ownAgent, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveAgent, Doc: drf.Operation{Summary: "An agent", Out: agentFields}},
+			{Verb: put, Handler: s.writeAgent(drf.Whole), Doc: drf.Operation{Summary: "Replace an agent", In: agentFields, Out: agentFields}},
+			{Verb: patch, Handler: s.writeAgent(drf.Partial), Doc: drf.Operation{Summary: "Change an agent", In: agentFields, PartialIn: true, Out: agentFields}},
+			{Verb: delete, Handler: s.deleteAgent, Doc: op("Delete an agent and its conversations")}}},
+		&drf.View{Path: "ai/agents/{id}/tools/", Name: "Tools", Description: "Get available tools for agent", Methods: []drf.Method{
+			{Verb: get, Handler: s.agentTools, Doc: drf.Operation{Summary: "An agent's tools", Example: `{"tools":[{"name":"search","description":"Search functionality"}]}`}}}},
+	)
+}
+
+func (s *Server) otherViews() []*drf.View {
+	views := tagged("notifications",
+		&drf.View{Path: "notifications/", Name: "Notification List", Methods: []drf.Method{
+			{Verb: get, Handler: s.listNotifications, Doc: drf.Operation{Summary: "The own notifications", Out: notificationFields, List: true, Params: drf.ListParams(notificationOrderings, "", notificationFilters)}}}},
+		&drf.View{Path: "notifications/unread_count/", Name: "Unread count", Methods: []drf.Method{
+			{Verb: get, Handler: s.unreadNotifications, Doc: drf.Operation{Summary: "How many notifications are unread", Example: `{"unread":3}`}}}},
+		&drf.View{Path: "notifications/mark_all_read/", Name: "Mark all read", Methods: []drf.Method{
+			{Verb: post, Handler: s.markAllNotifications, Doc: drf.Operation{Summary: "Mark every notification as read", Example: `{"marked":3}`}}}},
+		&drf.View{Path: "notifications/{id}/", Name: "Notification Instance", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveNotification, Doc: drf.Operation{Summary: "A notification", Out: notificationFields}},
+			{Verb: patch, Handler: s.patchNotification, Doc: drf.Operation{Summary: "Mark a notification as read or unread", In: notificationFields, PartialIn: true, Out: notificationFields}},
+			{Verb: delete, Handler: s.deleteNotification, Doc: op("Delete a notification")}}},
+	)
+	return append(views, tagged("tasks",
+		&drf.View{Path: "tasks/{id}/", Name: "Task", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveTask, Doc: drf.Operation{Summary: "A background task of the user", Out: taskFields}}}},
+	)...)
+}
+
+func tagged(tag string, views ...*drf.View) []*drf.View {
+	for _, v := range views {
+		v.Tag = tag
+	}
+	return views
+}

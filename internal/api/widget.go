@@ -1,0 +1,232 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bdash/bdash/internal/drf"
+	"github.com/bdash/bdash/internal/widget"
+)
+
+var widgetTypes = []drf.Choice{{Value: "stats", Label: "Stats Card"}, {Value: "chart", Label: "Chart"}, {Value: "table", Label: "Table"},
+	{Value: "calendar", Label: "Calendar"}, {Value: "custom", Label: "Custom"}}
+
+var widgetFields = declareWidget()
+
+func declareWidget() *drf.Serializer[widget.Widget, widget.Draft] {
+	s := drf.NewSerializer[widget.Widget, widget.Draft]("Widget")
+	s.Int("id", drf.Opt{}, 0, 0, func(w *widget.Widget) int64 { return w.ID }, nil)
+	s.Char("name", drf.Opt{Required: true, Max: 100, Example: `"Revenue"`},
+		func(w *widget.Widget) string { return w.Name }, func(d *widget.Draft, v string) { d.Name = &v })
+	s.Choice("widget_type", drf.Opt{Required: true, Example: `"stats"`}, widgetTypes,
+		func(w *widget.Widget) string { return w.WidgetType }, func(d *widget.Draft, v string) { d.WidgetType = &v })
+	s.Char("description", drf.Opt{Blank: true},
+		func(w *widget.Widget) string { return w.Description }, func(d *widget.Draft, v string) { d.Description = &v })
+	s.JSON("config_schema", drf.Opt{Help: "The JSON Schema (2020-12) of the settings: an object or a boolean. References to other documents are not followed.",
+		Example: `{"type":"object","properties":{"limit":{"type":"integer","minimum":1}}}`},
+		func(w *widget.Widget) json.RawMessage { return w.ConfigSchema }, func(d *widget.Draft, v json.RawMessage) { d.ConfigSchema = v })
+	s.Bool("is_public", drf.Opt{Help: "Seen by everybody. Only editors and administrators can publish widgets."},
+		func(w *widget.Widget) bool { return w.IsPublic }, func(d *widget.Draft, v bool) { d.IsPublic = &v })
+	s.Int("created_by", drf.Opt{Help: "The owner's user id."}, 0, 0, func(w *widget.Widget) int64 { return w.CreatedBy }, nil)
+	s.Time("created_at", drf.Opt{}, func(w *widget.Widget) time.Time { return w.CreatedAt })
+	s.Time("updated_at", drf.Opt{}, func(w *widget.Widget) time.Time { return w.UpdatedAt })
+	s.CharOrNull("key", drf.Opt{Hidden: true, Max: widget.MaxKey, Example: `"total-revenue"`,
+		Help: "A name for layouts, unique among all widgets: lower-case letters, digits and hyphens."},
+		func(w *widget.Widget) *string { return w.Key }, func(d *widget.Draft, v *string) { d.Key = &v })
+	return s
+}
+
+var (
+	widgetOrderings = []string{"id", "name", "widget_type", "description", "config_schema", "is_public", "created_by", "created_at", "updated_at", "key"}
+	widgetFilters   = []drf.Filter{{Field: "widget_type", Choices: widget.Types}, {Field: "is_public", Boolean: true}}
+)
+
+func (s *Server) listWidgets(w http.ResponseWriter, r *drf.Request) error {
+	req, err := pageRequest(r, widgetOrderings, widgetFilters)
+	if err != nil {
+		return err
+	}
+	res, err := s.Widgets.List(r.Context(), actor(r), req)
+	if err != nil {
+		return err
+	}
+	return respondPage(w, r, widgetFields, res)
+}
+
+func (s *Server) createWidget(w http.ResponseWriter, r *drf.Request) error {
+	var d widget.Draft
+	if err := widgetFields.Decode(r, &d, drf.Whole); err != nil {
+		return err
+	}
+	created, err := s.Widgets.Create(r.Context(), actor(r), d)
+	if err != nil {
+		return err
+	}
+	return widgetFields.Respond(w, r, http.StatusCreated, &created)
+}
+
+func (s *Server) retrieveWidget(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	found, err := s.Widgets.Visible(r.Context(), actor(r), id)
+	if err != nil {
+		return err
+	}
+	return widgetFields.Respond(w, r, http.StatusOK, &found)
+}
+
+// writableWidget is the widget of the path, before the body is read.
+func (s *Server) writableWidget(r *drf.Request) (id int64, err error) {
+	if id, err = r.PathInt("id"); err != nil {
+		return 0, err
+	}
+	return id, s.Widgets.MayWrite(r.Context(), actor(r), id)
+}
+
+func (s *Server) patchWidget(w http.ResponseWriter, r *drf.Request) error {
+	id, err := s.writableWidget(r)
+	if err != nil {
+		return err
+	}
+	var d widget.Draft
+	if err := widgetFields.Decode(r, &d, drf.Partial); err != nil {
+		return err
+	}
+	changed, err := s.Widgets.Update(r.Context(), actor(r), id, d)
+	if err != nil {
+		return err
+	}
+	return widgetFields.Respond(w, r, http.StatusOK, &changed)
+}
+
+func (s *Server) deleteWidget(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	if err := s.Widgets.Delete(r.Context(), actor(r), id); err != nil {
+		return err
+	}
+	return r.NoContent(w)
+}
+
+// widgetDataFields are the body of PUT widgets/{id}/data/.
+var widgetDataFields = declareWidgetData()
+
+func declareWidgetData() *drf.Serializer[widget.Data, widget.Push] {
+	s := drf.NewSerializer[widget.Data, widget.Push]("WidgetPush")
+	s.JSON("data", drf.Opt{Required: true, Help: "Any JSON but null.", Example: `{"value":42}`}, nil,
+		func(p *widget.Push, v json.RawMessage) { p.Data = v })
+	s.Int("cache_ttl", drf.Opt{Help: "How long the data counts as fresh, in seconds; 300 when absent.", Example: "300"},
+		widget.MinTTL, widget.MaxTTL, nil, func(p *widget.Push, v int64) { p.TTL = &v })
+	s.Int("user", drf.Opt{Help: "Keeps the data for this user only, where it wins over the shared data."},
+		1, 1<<63-1, nil, func(p *widget.Push, v int64) { p.UserID = &v })
+	return s
+}
+
+// noWidgetData is the guide's answer, word for word.
+const noWidgetData = `{"data":{},"message":"No data available"}`
+
+func (s *Server) widgetData(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	d, err := s.Widgets.Data(r.Context(), actor(r), id)
+	if errors.Is(err, widget.ErrNoData) {
+		return r.RespondJSON(w, http.StatusOK, []byte(noWidgetData))
+	}
+	if err != nil {
+		return err
+	}
+	return respondWidgetData(w, r, &d)
+}
+
+func (s *Server) putWidgetData(w http.ResponseWriter, r *drf.Request) error {
+	id, err := s.writableWidget(r)
+	if err != nil {
+		return err
+	}
+	var p widget.Push
+	if err := widgetDataFields.Decode(r, &p, drf.Whole); err != nil {
+		return err
+	}
+	d, err := s.Widgets.PutData(r.Context(), actor(r), id, p)
+	if errors.Is(err, widget.ErrNoUser) {
+		return drf.Invalid("user", `Invalid pk "`+strconv.FormatInt(*p.UserID, 10)+`" - object does not exist.`)
+	}
+	if err != nil {
+		return err
+	}
+	return respondWidgetData(w, r, &d)
+}
+
+func respondWidgetData(w http.ResponseWriter, r *drf.Request, d *widget.Data) error {
+	return r.Respond(w, http.StatusOK, func(dst []byte) []byte {
+		dst = append(append(dst, `{"data":`...), d.Data...)
+		dst = drf.AppendTime(append(dst, `,"meta":{"fetched_at":`...), d.FetchedAt)
+		dst = drf.AppendTime(append(dst, `,"expires_at":`...), d.ExpiresAt())
+		dst = strconv.AppendBool(append(dst, `,"stale":`...), d.Stale)
+		dst = drf.AppendString(append(dst, `,"source":`...), d.Source())
+		return append(dst, "}}"...)
+	})
+}
+
+// refreshWidget never reads the body, whatever it is.
+func (s *Server) refreshWidget(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	if err := s.Widgets.Refresh(r.Context(), actor(r), id); err != nil {
+		return err
+	}
+	return r.RespondJSON(w, http.StatusOK, []byte(`{"message":"Widget data refresh triggered"}`))
+}
+
+// widgetSettings is the body of widgets/{id}/config/.
+type widgetSettings struct{ config json.RawMessage }
+
+var widgetConfigFields = declareWidgetConfig()
+
+func declareWidgetConfig() *drf.Serializer[widgetSettings, widgetSettings] {
+	s := drf.NewSerializer[widgetSettings, widgetSettings]("WidgetSettings")
+	s.JSON("config", drf.Opt{Required: true, Help: "An object that the widget's config_schema takes.", Example: `{"limit":10}`},
+		func(c *widgetSettings) json.RawMessage { return c.config }, func(c *widgetSettings, v json.RawMessage) { c.config = v })
+	return s
+}
+
+func (s *Server) widgetConfig(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	config, err := s.Widgets.Settings(r.Context(), actor(r), id)
+	if err != nil {
+		return err
+	}
+	return widgetConfigFields.Respond(w, r, http.StatusOK, &widgetSettings{config})
+}
+
+func (s *Server) putWidgetConfig(w http.ResponseWriter, r *drf.Request) error {
+	id, err := r.PathInt("id")
+	if err != nil {
+		return err
+	}
+	if _, err := s.Widgets.Visible(r.Context(), actor(r), id); err != nil {
+		return err
+	}
+	var c widgetSettings
+	if err := widgetConfigFields.Decode(r, &c, drf.Whole); err != nil {
+		return err
+	}
+	if err := s.Widgets.PutSettings(r.Context(), actor(r), id, c.config); err != nil {
+		return err
+	}
+	return widgetConfigFields.Respond(w, r, http.StatusOK, &c)
+}

@@ -1,0 +1,50 @@
+package sqlstore
+
+// constraints names every unique constraint, unique index and primary key by
+// the columns it covers, as SQLite spells them: SQLite reports a violation by
+// columns, PostgreSQL by name. The names are those of the migrations; a test
+// compares this table with the schema of both engines. No two constraints may
+// cover the same columns in the same order.
+var constraints = map[string]string{
+	"agent_conversations_pkey":      "agent_conversations.id",
+	"agent_messages_pkey":           "agent_messages.id",
+	"agent_messages_position_key":   "agent_messages.conversation_id, agent_messages.position",
+	"ai_agents_pkey":                "ai_agents.id",
+	"api_keys_hash_key":             "api_keys.hash",
+	"api_keys_pkey":                 "api_keys.id",
+	"dashboard_views_one_active":    "dashboard_views.user_id",
+	"dashboard_views_pkey":          "dashboard_views.id",
+	"dashboard_views_user_name_key": "dashboard_views.user_id, dashboard_views.name",
+	"denied_tokens_pkey":            "denied_tokens.jti",
+	"facts_pkey":                    "facts.name",
+	"imported_rows_pkey":            "imported_rows.table_name, imported_rows.row_id",
+	"notifications_pkey":            "notifications.id",
+	"one_time_tokens_pkey":          "one_time_tokens.hash",
+	"role_layouts_pkey":             "role_layouts.role",
+	"sessions_origin_jti_key":       "sessions.origin_jti",
+	"sessions_pkey":                 "sessions.id",
+	"themes_one_active":             "themes.user_id",
+	"themes_one_copy":               "themes.user_id, themes.source_id",
+	"themes_pkey":                   "themes.id",
+	"themes_user_name_key":          "themes.user_id, themes.name",
+	"user_preferences_pkey":         "user_preferences.id",
+	"user_preferences_user_key":     "user_preferences.user_id",
+	"users_email_claim_key":         "users.email_claim",
+	"users_pkey":                    "users.id",
+	"users_username_key":            "users.username",
+	"widget_data_pkey":              "widget_data.id",
+	"widget_data_shared_key":        "widget_data.widget_id",
+	"widget_data_user_key":          "widget_data.widget_id, widget_data.user_id",
+	"widget_settings_pkey":          "widget_settings.widget_id, widget_settings.user_id",
+	"widgets_key_key":               "widgets.key",
+	"widgets_pkey":                  "widgets.id",
+}
+
+// constraintOf is constraints the other way round.
+var constraintOf = func() map[string]string {
+	names := make(map[string]string, len(constraints))
+	for name, columns := range constraints {
+		names[columns] = name
+	}
+	return names
+}()

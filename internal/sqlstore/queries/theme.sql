@@ -1,0 +1,37 @@
+-- name: ThemeByID :one
+SELECT * FROM themes WHERE id = @id AND user_id = @user_id;
+
+-- name: ActiveTheme :one
+SELECT * FROM themes WHERE user_id = @user_id AND is_active;
+
+-- name: ThemeCopy :one
+SELECT * FROM themes WHERE user_id = @user_id AND source_id = @source_id;
+
+-- name: ThemeNames :many
+SELECT name FROM themes WHERE user_id = @user_id;
+
+-- Every write to a user's themes begins with this: it takes the row's lock and
+-- moves the version that is part of cache keys.
+-- name: MoveThemes :execrows
+UPDATE users SET themes_version = themes_version + 1 WHERE id = @id;
+
+-- name: DeactivateThemes :exec
+UPDATE themes SET is_active = FALSE WHERE user_id = @user_id AND is_active AND id <> @but;
+
+-- name: InsertTheme :one
+INSERT INTO themes (user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id,
+                    search_text, created_at, updated_at)
+VALUES (@user_id, @name, @description, @color_mode, @colors, @palettes, @border_radius, @is_active, @is_default, @source_id,
+        @search_text, @created_at, @updated_at)
+RETURNING *;
+
+-- name: UpdateTheme :one
+UPDATE themes
+SET name = @name, description = @description, color_mode = @color_mode, colors = @colors, palettes = @palettes,
+    border_radius = @border_radius, is_active = @is_active, is_default = @is_default, search_text = @search_text,
+    updated_at = @updated_at
+WHERE id = @id AND user_id = @user_id
+RETURNING *;
+
+-- name: DeleteTheme :execrows
+DELETE FROM themes WHERE id = @id AND user_id = @user_id;
