@@ -23,10 +23,11 @@ func TestKeepHeap(t *testing.T) {
 		awaitGC(t, "a small heap is left to grow", func(percent, goal uint64) bool { return percent > 100 && goal >= app.LeastHeap*9/10 })
 	case "large":
 		app.KeepHeap(nil)
-		live := make([]byte, 4*app.LeastHeap)
-		awaitGC(t, "a large heap gets the default", func(percent, _ uint64) bool { return percent == 100 })
-		runtime.KeepAlive(live)
-		live = nil
+		func() {
+			live := make([]byte, 4*app.LeastHeap)
+			awaitGC(t, "a large heap gets the default", func(percent, _ uint64) bool { return percent == 100 })
+			runtime.KeepAlive(live)
+		}()
 		awaitGC(t, "a heap that shrank is left to grow again", func(percent, _ uint64) bool { return percent > 100 })
 	case "tuned":
 		app.KeepHeap([]string{"GOGC=100"})

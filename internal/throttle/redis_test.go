@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -15,11 +14,7 @@ import (
 
 func TestRedisLimitersShareACount(t *testing.T) {
 	t.Parallel()
-	url := os.Getenv("TEST_REDIS_URL")
-	if url == "" {
-		t.Log("TEST_REDIS_URL is not set: make test-postgres runs this on Redis")
-		return
-	}
+	url := cachetest.URL(t)
 	c, prefix := newClock(), rand.Text()
 	one := throttle.NewRedis(connect(t, url, prefix), c.now)
 	two := throttle.NewRedis(connect(t, url, prefix), c.now)

@@ -34,11 +34,7 @@ func TestMemory(t *testing.T) {
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
-	url := os.Getenv("TEST_REDIS_URL")
-	if url == "" {
-		t.Log("TEST_REDIS_URL is not set: make test-postgres runs this on Redis")
-		return
-	}
+	url := cachetest.URL(t)
 	exercise(t, func(t *testing.T, now func() time.Time) throttle.Limiter {
 		return throttle.NewRedis(connect(t, url, rand.Text()), now)
 	})

@@ -99,5 +99,7 @@ func URL(t testing.TB) string {
 	if url := os.Getenv("TEST_REDIS_URL"); url != "" {
 		return url
 	}
-	return NewServer(t).URL()
+	server := NewServer(t)
+	server.Start(t)
+	return server.URL()
 }
