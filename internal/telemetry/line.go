@@ -40,7 +40,7 @@ func LogRequest(ctx context.Context, log *slog.Logger, l *RequestLine) {
 	record := slog.NewRecord(l.At, slog.LevelInfo, requestMessage, 0)
 	record.AddAttrs(
 		slog.String("method", l.Method), slog.String("path", l.Path), slog.Int("status", l.Status),
-		slog.Int64("bytes", l.Bytes), slog.Duration("took", l.Took), slog.String("client", l.Client))
+		slog.Int64("bytes", l.Bytes), slog.Int64("took_us", l.Took.Microseconds()), slog.String("client", l.Client))
 	_ = h.Handle(ctx, record) // as slog.Logger does: there is nobody to tell
 }
 
@@ -107,8 +107,8 @@ func (l *RequestLine) append(b []byte, id string) []byte {
 	b = strconv.AppendInt(b, int64(l.Status), 10)
 	b = append(b, `,"bytes":`...)
 	b = strconv.AppendInt(b, l.Bytes, 10)
-	b = append(b, `,"took":`...)
-	b = strconv.AppendInt(b, int64(l.Took), 10)
+	b = append(b, `,"took_us":`...)
+	b = strconv.AppendInt(b, l.Took.Microseconds(), 10)
 	b = append(b, `,"client":"`...)
 	b = append(b, l.Client...)
 	if id != "" {

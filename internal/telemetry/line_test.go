@@ -19,7 +19,7 @@ func slogLine(ctx context.Context, t *testing.T, l *telemetry.RequestLine) strin
 	log := telemetry.NewLogger(&buf, false, slog.LevelInfo)
 	record := slog.NewRecord(l.At, slog.LevelInfo, "request", 0)
 	record.AddAttrs(slog.String("method", l.Method), slog.String("path", l.Path), slog.Int("status", l.Status),
-		slog.Int64("bytes", l.Bytes), slog.Duration("took", l.Took), slog.String("client", l.Client))
+		slog.Int64("bytes", l.Bytes), slog.Int64("took_us", l.Took.Microseconds()), slog.String("client", l.Client))
 	if err := log.Handler().Handle(ctx, record); err != nil {
 		t.Fatal(err)
 	}
