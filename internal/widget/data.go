@@ -21,9 +21,6 @@ const (
 	MaxTTL     = 1<<31 - 1
 )
 
-// SourcePush is the Data.Source of what somebody stored.
-const SourcePush = "push"
-
 // Data is what a widget shows.
 type Data struct {
 	WidgetID int64
