@@ -36,11 +36,13 @@ type commandLine struct {
 	Worker  workerCommand  `cmd:"" help:"Run background jobs only (PostgreSQL)."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and stop."`
 
-	Createsuperuser superuserCommand `cmd:"" help:"Make an administrator; asks for what is not given."`
-	Import          importCommand    `cmd:"" help:"Take over data from elsewhere."`
-	Openapi         openapiCommand   `cmd:"" help:"Print the OpenAPI document."`
-	Check           checkCommand     `cmd:"" help:"Check the settings and every connection, and say how to mend what is wrong."`
-	Version         versionCommand   `cmd:"" help:"Print the version."`
+	Createsuperuser superuserCommand   `cmd:"" help:"Make an administrator; asks for what is not given."`
+	Import          importCommand      `cmd:"" help:"Take over data from elsewhere."`
+	Openapi         openapiCommand     `cmd:"" help:"Print the OpenAPI document."`
+	Check           checkCommand       `cmd:"" help:"Check the settings and every connection, and say how to mend what is wrong."`
+	Healthcheck     healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it can work; exit code 0 if so."`
+	InitSecrets     initSecretsCommand `cmd:"" help:"Make a secret key and a database password as files, where there are none."`
+	Version         versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // Exit codes.

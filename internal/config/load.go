@@ -57,8 +57,9 @@ type loader struct {
 // that does not exist, is no file.
 //
 // The error, when there is one, is a Problems with everything that is wrong.
-// Only when nothing is wrong, and no SECRET_KEY is given, is the disk touched:
-// the key in DATA_DIR/secret_key is read, or made. Load never asks whether a
+// Files that settings name (SECRET_KEY_FILE) are read. Only when nothing is
+// wrong, and no SECRET_KEY is given, is the key in DATA_DIR/secret_key read, or
+// made. Load never asks whether a
 // database, Redis or a mail server can be reached.
 //
 // Warnings come with or without an error.
@@ -71,6 +72,7 @@ func Load(environ []string, dotenvPath string) (Config, []Warning, error) {
 	}
 	l.warnings = append(l.warnings, file.warnings...)
 	l.collect(process, file)
+	l.secretFiles(process, file)
 	l.parse()
 	l.checkRanges()
 	l.checkServer()

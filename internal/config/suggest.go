@@ -31,7 +31,7 @@ func misspellings(process map[string]string, file dotenv) []Warning {
 
 	var warnings []Warning
 	for _, n := range sorted {
-		if known(n) || injected.MatchString(n) {
+		if known(n) || secretFileName(n) || injected.MatchString(n) {
 			continue
 		}
 		if near := nearest(n); near != "" {
