@@ -75,6 +75,10 @@ lint: ## Lint, and tell what is not formatted
 lint-openapi: ## Lint docs/openapi.yaml (needs Node)
 	tools/openapi-lint/run.sh docs/openapi.yaml
 
+.PHONY: lint-deploy
+lint-deploy: ## Check the Dockerfile, the compose files, the Helm chart and the systemd unit (needs Node)
+	tools/deploy-lint/run.sh
+
 .PHONY: vuln
 vuln: ## Look the dependencies up in Go's vulnerability database
 	$(GOVULNCHECK) $(PKG)
