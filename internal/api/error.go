@@ -22,6 +22,7 @@ var statusOf = map[fault.Kind]int{
 	fault.TooLarge:        http.StatusRequestEntityTooLarge,
 	fault.Throttled:       http.StatusTooManyRequests,
 	fault.Unavailable:     http.StatusServiceUnavailable,
+	fault.PaymentRequired: http.StatusPaymentRequired,
 }
 
 // retryUnavailable is when to come back while the database is away.

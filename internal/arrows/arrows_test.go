@@ -18,15 +18,17 @@ const module = "github.com/bdash/bdash/"
 // a package named in its own exceptions.
 var layers = [][]string{
 	{"app", "app/apptest"},
-	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport"},                                                  // adapters
-	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify"},                                // rooms
+	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport"},                             // adapters
+	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "budget"}, // rooms
+	{"llm/price"}, // over the words of llm
 	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
-	{"fault", "identity", "page", "drf"},                                                                                // leaves
+	{"fault", "identity", "page", "drf"}, // leaves
 }
 
 // allowed are the arrows inside a layer, each with its reason.
 var allowed = map[string]string{
 	"auth -> account":              "a session belongs to a user: the standing exception",
+	"agent -> budget":              "a turn is paid from a budget",
 	"app/apptest -> app":           "the test bundle starts the application",
 	"sqlstore/sqltest -> sqlstore": "the test bundle opens the store",
 	"djangoimport -> sqlstore":     "an import writes tables that rooms have no words for",

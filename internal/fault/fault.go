@@ -26,6 +26,7 @@ const (
 	TooLarge                    // 413: the input is larger than the limit
 	Throttled                   // 429: too many requests; RetryAfter says when
 	Unavailable                 // 503: a part that is needed is away
+	PaymentRequired             // 402: the budget does not pay for it
 )
 
 // Error is one fault. Errors declared as package values are compared with

@@ -121,6 +121,9 @@ type Usage struct {
 	Input, Output, Cached, Reasoning int64
 	// Estimated: counted here, because the provider gave none.
 	Estimated bool
+	// Model is what answered, named as an agent names it; "" is what was asked
+	// for. A fallback makes the two differ, and the price with them.
+	Model string
 }
 
 // Model answers requests. Safe for concurrent use. Stopping the iteration or

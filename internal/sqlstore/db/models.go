@@ -26,6 +26,51 @@ type AIAgent struct {
 	UpdatedAt         time.Time
 }
 
+type AIBudget struct {
+	UserID       int64
+	DailyNanos   *int64
+	MonthlyNanos *int64
+	Unlimited    bool
+	UpdatedAt    time.Time
+}
+
+type AIReservation struct {
+	ID            int64
+	UserID        int64
+	AgentID       int64
+	RunID         string
+	Model         string
+	AmountNanos   int64
+	InputEstimate int64
+	CreatedAt     time.Time
+}
+
+type AISpending struct {
+	UserID        int64
+	Day           string
+	DayNanos      int64
+	Month         string
+	MonthNanos    int64
+	ReservedNanos int64
+}
+
+type AIUsage struct {
+	ID              int64
+	UserID          int64
+	AgentID         int64
+	RunID           string
+	Model           string
+	InputTokens     int64
+	CachedTokens    int64
+	OutputTokens    int64
+	ReasoningTokens int64
+	Estimated       bool
+	CostNanos       int64
+	Priced          bool
+	Day             string
+	CreatedAt       time.Time
+}
+
 type APIKey struct {
 	ID         int64
 	UserID     int64
