@@ -91,7 +91,7 @@ func (s *Service) Update(ctx context.Context, actor identity.Actor, id int64, ch
 }
 
 // Delete removes an account on behalf of an administrator, who inherits its
-// public widgets; those of one who deletes the own account pass to another
+// public widgets and its data sources; those of one who deletes the own account pass to another
 // administrator.
 func (s *Service) Delete(ctx context.Context, actor identity.Actor, id int64) error {
 	if !actor.IsAdmin() {

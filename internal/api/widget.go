@@ -36,12 +36,37 @@ func declareWidget() *drf.Serializer[widget.Widget, widget.Draft] {
 	s.CharOrNull("key", drf.Opt{Hidden: true, Max: widget.MaxKey, Example: `"total-revenue"`,
 		Help: "A name for layouts, unique among all widgets: lower-case letters, digits and hyphens."},
 		func(w *widget.Widget) *string { return w.Key }, func(d *widget.Draft, v *string) { d.Key = &v })
+	declareWidgetFeed(s)
 	return s
 }
 
+var widgetSources = []drf.Choice{{Value: widget.SourcePush, Label: "Pushed"}, {Value: widget.SourceStatic, Label: "Static"},
+	{Value: widget.SourceBdash, Label: "bdash"}, {Value: widget.SourcePostgreSQL, Label: "PostgreSQL"}, {Value: widget.SourceMySQL, Label: "MySQL or MariaDB"},
+	{Value: widget.SourceSQLite, Label: "SQLite"}, {Value: widget.SourceHTTP, Label: "HTTP"}, {Value: widget.SourcePrometheus, Label: "Prometheus"}}
+
+// declareWidgetFeed declares where a widget's data comes from.
+func declareWidgetFeed(s *drf.Serializer[widget.Widget, widget.Draft]) {
+	s.Choice("source", drf.Opt{Hidden: true, Example: `"push"`,
+		Help: "What feeds the widget: push (somebody stores the data), static (the query is the data), bdash (its own figures; administrators), or the kind of its data source, which follows from datasource."},
+		widgetSources, func(w *widget.Widget) string { return w.Source }, func(d *widget.Draft, v string) { d.Source = &v })
+	s.NullableInt("datasource", drf.Opt{Hidden: true, Example: "null", Help: "A data source's id. For administrators, and for editors where the data source allows it."},
+		1, 1<<63-1, func(w *widget.Widget) *int64 { return w.DatasourceID }, func(d *widget.Draft, v *int64) { d.Datasource = &v })
+	s.JSON("query", drf.Opt{Hidden: true, Null: true, Example: "null", Help: "What the source is asked: an object in the words of its kind; null for push."},
+		func(w *widget.Widget) json.RawMessage { return w.Query }, func(d *widget.Draft, v json.RawMessage) { d.Query = v })
+	s.JSON("mapping", drf.Opt{Hidden: true, Null: true, Example: "null", Help: "Which columns of the answer are shown as what: an object; null for the usual ones."},
+		func(w *widget.Widget) json.RawMessage { return w.Mapping }, func(d *widget.Draft, v json.RawMessage) { d.Mapping = v })
+	s.NullableInt("cache_ttl", drf.Opt{Hidden: true, Example: "300", Help: "How long fetched data counts as fresh, in seconds; null is 300."},
+		widget.MinTTL, widget.MaxTTL, func(w *widget.Widget) *int64 { return w.CacheTTL }, func(d *widget.Draft, v *int64) { d.CacheTTL = &v })
+	s.NullableInt("refresh_every", drf.Opt{Hidden: true, Example: "null", Help: "How often the data is fetched while nobody asks, in seconds; null is never."},
+		widget.MinRefresh, widget.MaxRefresh, func(w *widget.Widget) *int64 { return w.RefreshEvery }, func(d *widget.Draft, v *int64) { d.RefreshEvery = &v })
+	s.CharOrNull("variant", drf.Opt{Hidden: true, Max: 50, Example: "null", Help: "How it looks: chart-line, chart-bar, chart-pie (chart, custom), list, activity-feed, quick-actions (custom); null for the type's own look."},
+		func(w *widget.Widget) *string { return w.Variant }, func(d *widget.Draft, v *string) { d.Variant = &v })
+}
+
 var (
-	widgetOrderings = []string{"id", "name", "widget_type", "description", "config_schema", "is_public", "created_by", "created_at", "updated_at", "key"}
-	widgetFilters   = []drf.Filter{{Field: "widget_type", Choices: widget.Types}, {Field: "is_public", Boolean: true}}
+	widgetOrderings = []string{"id", "name", "widget_type", "description", "config_schema", "is_public", "created_by", "created_at", "updated_at", "key",
+		"source", "datasource", "query", "mapping", "cache_ttl", "refresh_every", "variant"}
+	widgetFilters   = []drf.Filter{{Field: "widget_type", Choices: widget.Types}, {Field: "is_public", Boolean: true}, {Field: "source"}}
 )
 
 func (s *Server) listWidgets(w http.ResponseWriter, r *drf.Request) error {

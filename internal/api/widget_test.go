@@ -56,7 +56,8 @@ func TestWidgetLife(t *testing.T) {
 		created := a.JSON(t)
 		id, at, changed := created["id"].(float64), created["created_at"], created["updated_at"]
 		shape := `{"id":%.0f,"name":"%s","widget_type":"chart","description":"%s","config_schema":{"type":"object","b":1,"a":2},` +
-			`"is_public":false,"created_by":%d,"created_at":"%s","updated_at":"%s","key":%s}`
+			`"is_public":false,"created_by":%d,"created_at":"%s","updated_at":"%s","key":%s,` +
+			`"source":"push","datasource":null,"query":null,"mapping":null,"cache_ttl":null,"refresh_every":null,"variant":null}`
 		if want := fmt.Sprintf(shape, id, "Mine", "", bob.ID, at, changed, `"my-chart"`); string(a.Body) != want {
 			t.Errorf("created %s, want %s", a.Body, want)
 		}

@@ -263,6 +263,29 @@ func (s *Serializer[T, D]) IntOrNull(name string, o Opt, get func(*T) *int64) {
 	}
 }
 
+// NullableInt declares an integer between min and max that may be null.
+func (s *Serializer[T, D]) NullableInt(name string, o Opt, minimum, maximum int64, get func(*T) *int64, set func(*D, *int64)) {
+	o.Null = true
+	f := s.add(name, "integer", o, func(dst []byte, t *T) []byte {
+		if p := get(t); p != nil {
+			return strconv.AppendInt(dst, *p, 10)
+		}
+		return append(dst, "null"...)
+	}, func(d *D, v Value) []string {
+		if v.Kind() == KindNull {
+			set(d, nil)
+			return nil
+		}
+		n, message := parseInteger(v, minimum, maximum)
+		if message != "" {
+			return []string{message}
+		}
+		set(d, &n)
+		return nil
+	})
+	f.MinValue, f.MaxValue = &minimum, &maximum
+}
+
 var trailingZeros = regexp.MustCompile(`\.0*\s*$`)
 
 // parseInteger is DRF's IntegerField: "10.0" and 10.0 are 10, 10.5 and true

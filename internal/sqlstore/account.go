@@ -287,6 +287,9 @@ func (s *Accounts) Delete(ctx context.Context, id, heir int64) error {
 		if err := tx.InheritWidgets(ctx, db.InheritWidgetsParams{Heir: to, ID: id}); err != nil {
 			return err
 		}
+		if err := tx.InheritDatasources(ctx, db.InheritDatasourcesParams{Heir: to, ID: id}); err != nil {
+			return err
+		}
 		if err := tx.DeleteWidgetsOf(ctx, id); err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ var constraints = map[string]string{
 	"dashboard_views_one_active":    "dashboard_views.user_id",
 	"dashboard_views_pkey":          "dashboard_views.id",
 	"dashboard_views_user_name_key": "dashboard_views.user_id, dashboard_views.name",
+	"datasources_name_key":          "datasources.name",
+	"datasources_pkey":              "datasources.id",
 	"denied_tokens_pkey":            "denied_tokens.jti",
 	"facts_pkey":                    "facts.name",
 	"imported_rows_pkey":            "imported_rows.table_name, imported_rows.row_id",

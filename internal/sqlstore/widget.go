@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -24,6 +25,8 @@ func widgetOf(r *db.Widget) widget.Widget {
 		ID: r.ID, Key: r.Key, Name: r.Name, WidgetType: r.WidgetType, Description: r.Description,
 		ConfigSchema: json.RawMessage(r.ConfigSchema), IsPublic: r.IsPublic, CreatedBy: r.CreatedBy,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Source: r.Source, DatasourceID: r.DatasourceID, Query: rawOrNil(r.Query), Mapping: rawOrNil(r.Mapping),
+		CacheTTL: r.CacheTTL, RefreshEvery: r.RefreshEvery, Variant: r.Variant,
 	}
 }
 
@@ -51,7 +54,8 @@ func (s *Widgets) AnyByID(ctx context.Context, id int64) (widget.Widget, error) 
 	return widgetOf(&row), widgetFault(err)
 }
 
-const widgetColumns = "id, key, name, widget_type, description, config_schema, is_public, created_by, created_at, updated_at"
+const widgetColumns = "id, key, name, widget_type, description, config_schema, is_public, created_by, created_at, updated_at, " +
+	"source, datasource_id, query, mapping, cache_ttl, refresh_every, variant"
 
 var widgetList = ListSpec{
 	Columns: widgetColumns,
@@ -62,6 +66,7 @@ var widgetList = ListSpec{
 	Filters: map[string]Filter{
 		"widget_type": {Expr: "widget_type"},
 		"is_public":   {Expr: "is_public", Parse: FilterBool},
+		"source":      {Expr: "source"},
 	},
 	Search: "search_text",
 }
@@ -72,7 +77,9 @@ func widgetOrder() map[string]OrderKey {
 	keys := orderKeysOf(map[string]bool{
 		"id": false, "key": true, "name": false, "widget_type": false, "description": false, "config_schema": false,
 		"is_public": false, "created_at": false, "updated_at": false,
+		"source": false, "query": true, "mapping": true, "cache_ttl": true, "refresh_every": true, "variant": true,
 	})
+	keys["datasource"] = OrderKey{Expr: "datasource_id", Nullable: true}
 	keys["created_by"] = OrderKey{Expr: "(SELECT users.date_joined FROM users WHERE users.id = widgets.created_by)", Reversed: true}
 	return keys
 }
@@ -87,9 +94,10 @@ func (s *Widgets) List(ctx context.Context, viewer int64, req page.Request) (pag
 func scanWidget(rows pgx.Rows) (widget.Widget, error) {
 	var w widget.Widget
 	var schema string
+	var query, mapping *string
 	err := rows.Scan(&w.ID, &w.Key, &w.Name, &w.WidgetType, &w.Description, &schema, &w.IsPublic, &w.CreatedBy,
-		&w.CreatedAt, &w.UpdatedAt)
-	w.ConfigSchema = json.RawMessage(schema)
+		&w.CreatedAt, &w.UpdatedAt, &w.Source, &w.DatasourceID, &query, &mapping, &w.CacheTTL, &w.RefreshEvery, &w.Variant)
+	w.ConfigSchema, w.Query, w.Mapping = json.RawMessage(schema), rawOrNil(query), rawOrNil(mapping)
 	return w, err
 }
 
@@ -168,8 +176,22 @@ func (s *Widgets) Create(ctx context.Context, w widget.Widget) (widget.Widget, e
 		Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description, ConfigSchema: string(w.ConfigSchema),
 		IsPublic: w.IsPublic, CreatedBy: w.CreatedBy, SearchText: SearchText(w.Name, w.Description),
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		Source: cmp.Or(w.Source, widget.SourcePush), DatasourceID: w.DatasourceID,
+		Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
+		CacheTTL: w.CacheTTL, RefreshEvery: w.RefreshEvery, Variant: w.Variant,
 	})
-	return widgetOf(&row), widgetFault(err)
+	return widgetOf(&row), s.feedFault(ctx, err, w.DatasourceID)
+}
+
+// feedFault tells a data source that is missing from an owner who is: the
+// engines do not both say which foreign key it was.
+func (s *Widgets) feedFault(ctx context.Context, err error, datasource *int64) error {
+	if IsForeignKey(err) && datasource != nil {
+		if _, missing := s.DB.R().DatasourceByID(ctx, *datasource); IsNoRows(missing) {
+			return fieldFault(widget.ErrNoDatasource, "datasource", err)
+		}
+	}
+	return widgetFault(err)
 }
 
 // locked runs fn with the widget, which no other transaction can write to
@@ -185,24 +207,31 @@ func (s *Widgets) locked(ctx context.Context, id int64, fn func(*Tx, widget.Widg
 		}
 		return fn(tx, widgetOf(&row))
 	})
+	if IsForeignKey(err) {
+		return err // whose, the caller knows
+	}
 	return widgetFault(err)
 }
 
 // Update implements widget.Store.
 func (s *Widgets) Update(ctx context.Context, id int64, change func(*widget.Widget) error) (updated widget.Widget, err error) {
+	var datasource *int64
 	err = s.locked(ctx, id, func(tx *Tx, w widget.Widget) error {
 		if err := change(&w); err != nil {
 			return err
 		}
+		datasource = w.DatasourceID
 		row, err := tx.UpdateWidget(ctx, db.UpdateWidgetParams{
 			ID: id, Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description,
 			ConfigSchema: string(w.ConfigSchema), IsPublic: w.IsPublic, SearchText: SearchText(w.Name, w.Description),
 			UpdatedAt: w.UpdatedAt,
+			Source: w.Source, DatasourceID: w.DatasourceID, Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
+			CacheTTL: w.CacheTTL, RefreshEvery: w.RefreshEvery, Variant: w.Variant,
 		})
 		updated = widgetOf(&row)
 		return err
 	})
-	return updated, err
+	return updated, s.feedFault(ctx, err, datasource)
 }
 
 // Delete implements widget.Store.

@@ -3,6 +3,8 @@ package widget
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bdash/bdash/internal/fault"
@@ -40,6 +42,15 @@ func apply(w *Widget, actor identity.Actor, d Draft, problems []fault.Field, now
 		problems = append(problems[:len(problems):len(problems)],
 			fault.Field{Name: "is_public", Code: "widget.publish", Message: msgPublish})
 	}
+	kind := w.WidgetType
+	set(&kind, d.WidgetType)
+	if variant := w.Variant; d.Variant != nil || d.WidgetType != nil {
+		set(&variant, d.Variant)
+		if variant != nil && !slices.Contains(Variants[*variant], kind) {
+			problems = append(problems[:len(problems):len(problems)], fault.Field{Name: "variant", Code: "widget.variant",
+				Message: fmt.Sprintf("A widget of the type %s has no variant %q.", kind, *variant)})
+		}
+	}
 	if len(problems) > 0 {
 		return fault.Fields(problems...)
 	}
@@ -51,6 +62,7 @@ func apply(w *Widget, actor identity.Actor, d Draft, problems []fault.Field, now
 	if d.ConfigSchema != nil {
 		w.ConfigSchema = d.ConfigSchema
 	}
+	applyShow(w, d)
 	w.UpdatedAt = now
 	return nil
 }
@@ -72,7 +84,7 @@ func problemsOf(d Draft) []fault.Field {
 	if d.Key != nil && *d.Key != nil && !validKey(**d.Key) {
 		problems = append(problems, fault.Field{Name: "key", Code: "widget.key", Message: msgKey})
 	}
-	return problems
+	return append(problems, problemsOfShow(d)...)
 }
 
 // checkSchema gives a message, or "" for a valid JSON Schema.

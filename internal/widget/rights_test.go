@@ -139,7 +139,7 @@ func TestWhoMayMakeAndPublish(t *testing.T) {
 			}
 			want := widget.Widget{
 				ID: private.ID, Name: *d.Name, WidgetType: "stats", ConfigSchema: json.RawMessage(`{}`), CreatedBy: actor.UserID,
-				CreatedAt: b.stamp(), UpdatedAt: b.stamp(),
+				CreatedAt: b.stamp(), UpdatedAt: b.stamp(), Source: widget.SourcePush,
 			}
 			if diff := cmp.Diff(want, private); diff != "" {
 				t.Errorf("Create by %s (-want +got):\n%s", role, diff)

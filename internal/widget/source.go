@@ -32,6 +32,20 @@ type Sources interface {
 	Uses(kind string, query json.RawMessage) (Uses, error)
 }
 
+// Datasources tells of the registered data sources.
+type Datasources interface {
+	// Datasource: an error of kind fault.NotFound when there is none.
+	Datasource(ctx context.Context, id int64) (Datasource, error)
+}
+
+// Datasource is what this room needs to know of one.
+type Datasource struct {
+	ID   int64
+	Kind string // one of the Source constants that are not built in; never changes
+	// EditorsAllowed: editors may use it in their widgets.
+	EditorsAllowed bool
+}
+
 // Ask is one question to a source.
 type Ask struct {
 	// Kind is one of the Source constants, but SourcePush.

@@ -32,6 +32,24 @@ type Widget struct {
 	CreatedBy    int64 // the owner's user id
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+
+	// Source is the kind of what feeds the widget, one of the Source constants.
+	Source string
+	// DatasourceID is set exactly when Source is not built in.
+	DatasourceID *int64
+	// Query is a JSON object in the words of the source; nil for SourcePush.
+	Query json.RawMessage
+	// Mapping says which columns of the frame are shown as what: a JSON object,
+	// nil for the usual one.
+	Mapping json.RawMessage
+	// CacheTTL is how long fetched data counts as fresh, in seconds; nil is
+	// DefaultTTL.
+	CacheTTL *int64
+	// RefreshEvery is how often the data is fetched though nobody asks, in
+	// seconds; nil is never.
+	RefreshEvery *int64
+	// Variant says how a chart or a custom widget looks; nil for none.
+	Variant *string
 }
 
 // Types are the values of Widget.WidgetType.
@@ -46,6 +64,12 @@ type Draft struct {
 	Name, WidgetType, Description *string
 	ConfigSchema                  json.RawMessage
 	IsPublic                      *bool
+
+	Source                 *string
+	Datasource             **int64         // points to nil for none: the source is then push, unless it is named
+	Query, Mapping         json.RawMessage // the text null takes them away
+	CacheTTL, RefreshEvery **int64
+	Variant                **string
 }
 
 // Store keeps widgets, their data and settings. Each method is one unit of
@@ -61,12 +85,12 @@ type Store interface {
 	// Known gives the widgets that the viewer sees and that have one of the ids
 	// or one of the keys, each once, by id. Never nil.
 	Known(ctx context.Context, viewer int64, ids []int64, keys []string) ([]Widget, error)
-	// Create gives the widget back with its id. ErrKeyTaken; ErrNotFound when
-	// its owner does not exist.
+	// Create gives the widget back with its id; no Source is SourcePush. ErrKeyTaken; ErrNotFound when
+	// its owner does not exist, ErrNoDatasource when its data source does not.
 	Create(ctx context.Context, w Widget) (Widget, error)
 	// Update reads any widget, lets change work on it, and writes it, with no
 	// other write of the widget in between. change may run more than once.
-	// ErrNotFound, ErrKeyTaken, and what change returns.
+	// ErrNotFound, ErrKeyTaken, ErrNoDatasource, and what change returns.
 	Update(ctx context.Context, id int64, change func(*Widget) error) (Widget, error)
 	// Delete removes any widget with its data and settings, unless may returns
 	// an error. ErrNotFound, and what may returns.
@@ -96,6 +120,10 @@ var (
 	ErrKeyTaken = fault.New(fault.Invalid, "widget.key_taken", "widget with this key already exists.")
 	// ErrNoUser: data was to be kept for a user who does not exist.
 	ErrNoUser = fault.New(fault.Invalid, "widget.no_user", "object does not exist.")
+	// ErrNoDatasource names the field datasource.
+	ErrNoDatasource = fault.New(fault.Invalid, "widget.no_datasource", "object does not exist.")
+	// ErrChanged: another request changed the widget's source meanwhile.
+	ErrChanged = fault.New(fault.Conflict, "widget.changed", "The widget was changed meanwhile. Try again.")
 	// ErrNoData and ErrNoSettings: nothing is stored.
 	ErrNoData     = fault.New(fault.NotFound, "widget.no_data", "No data available")
 	ErrNoSettings = fault.New(fault.NotFound, "widget.no_settings", "No settings stored")
@@ -105,6 +133,10 @@ var (
 type Service struct {
 	Store Store
 	Now   func() time.Time
+	// Sources feeds the widgets, Datasources tells of the registered ones.
+	// Without them only SourcePush can be chosen.
+	Sources     Sources
+	Datasources Datasources
 }
 
 // List is one page of the public widgets and the actor's own.
@@ -131,14 +163,19 @@ func (s *Service) Known(ctx context.Context, actor identity.Actor, ids []int64, 
 }
 
 // Create stores a new widget of the actor. ErrInactive, ErrKeyTaken; a field
-// fault of key, config_schema or is_public.
+// fault of key, config_schema, is_public, or of what feeds it.
 func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Widget, error) {
 	if actor.Status != identity.Active {
 		return Widget{}, ErrInactive
 	}
 	now := s.now()
-	w := Widget{ConfigSchema: json.RawMessage("{}"), CreatedBy: actor.UserID, CreatedAt: now}
-	if err := apply(&w, actor, d, problemsOf(d), now); err != nil {
+	w := Widget{ConfigSchema: json.RawMessage("{}"), CreatedBy: actor.UserID, CreatedAt: now, Source: SourcePush}
+	known, err := s.datasourceOf(ctx, d, nil)
+	if err != nil {
+		return Widget{}, err
+	}
+	problems := append(problemsOf(d), s.feed(&w, actor, d, known)...)
+	if err := apply(&w, actor, d, problems, now); err != nil {
 		return Widget{}, err
 	}
 	return s.Store.Create(ctx, w)
@@ -155,17 +192,31 @@ func (s *Service) MayWrite(ctx context.Context, actor identity.Actor, id int64) 
 	return mayWrite(actor, &w)
 }
 
-// Update changes a widget. Errors of MayWrite, ErrKeyTaken; a field fault of
-// key, config_schema or is_public.
+// Update changes a widget. Errors of MayWrite, ErrKeyTaken, ErrChanged; a field
+// fault of key, config_schema, is_public, or of what feeds it.
 func (s *Service) Update(ctx context.Context, actor identity.Actor, id int64, d Draft) (Widget, error) {
 	now := s.now()
 	// Compiling a schema takes time: it is done before the store holds a lock.
 	problems := problemsOf(d)
+	var known *Datasource
+	if d.feeds() { // so is asking for the data source
+		before, err := s.Store.AnyByID(ctx, id)
+		if err == nil {
+			known, err = s.datasourceOf(ctx, d, &before)
+		}
+		if err != nil {
+			return Widget{}, err
+		}
+	}
 	return s.Store.Update(ctx, id, func(w *Widget) error {
 		if err := mayWrite(actor, w); err != nil {
 			return err
 		}
-		return apply(w, actor, d, problems, now)
+		if d.keepsDatasource() && w.DatasourceID != nil && (known == nil || known.ID != *w.DatasourceID) {
+			return ErrChanged
+		}
+		found := append(problems[:len(problems):len(problems)], s.feed(w, actor, d, known)...)
+		return apply(w, actor, d, found, now)
 	})
 }
 

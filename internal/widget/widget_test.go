@@ -168,7 +168,7 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 		got, err := b.Visible(t.Context(), bob, id)
 		want := widget.Widget{
 			ID: id, Key: ptr("k"), Name: "N", WidgetType: "chart", Description: "D", ConfigSchema: json.RawMessage(`true`),
-			IsPublic: true, CreatedBy: bob.UserID, CreatedAt: b.stamp(), UpdatedAt: b.stamp(),
+			IsPublic: true, CreatedBy: bob.UserID, CreatedAt: b.stamp(), UpdatedAt: b.stamp(), Source: widget.SourcePush,
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("after all changes: %v (-want +got):\n%s", err, diff)

@@ -61,6 +61,20 @@ func (q *Queries) EmailKeyTaken(ctx context.Context, arg EmailKeyTakenParams) (b
 	return exists, err
 }
 
+const inheritDatasources = `-- name: InheritDatasources :exec
+UPDATE datasources SET created_by = $1 WHERE created_by = $2
+`
+
+type InheritDatasourcesParams struct {
+	Heir int64
+	ID   int64
+}
+
+func (q *Queries) InheritDatasources(ctx context.Context, arg InheritDatasourcesParams) error {
+	_, err := q.db.Exec(ctx, inheritDatasources, arg.Heir, arg.ID)
+	return err
+}
+
 const inheritWidgets = `-- name: InheritWidgets :exec
 UPDATE widgets SET created_by = $1 WHERE created_by = $2 AND is_public
 `

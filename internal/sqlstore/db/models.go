@@ -117,6 +117,23 @@ type DashboardView struct {
 	UpdatedAt     time.Time
 }
 
+type Datasource struct {
+	ID             int64
+	Name           string
+	Description    string
+	Kind           string
+	Settings       string
+	Secrets        string
+	SecretsKey     string
+	EditorsAllowed bool
+	Privileged     string
+	Version        int64
+	CreatedBy      int64
+	SearchText     string
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
 type DeniedToken struct {
 	JTI       string
 	ExpiresAt time.Time
@@ -252,6 +269,13 @@ type Widget struct {
 	SearchText   string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Source       string
+	DatasourceID *int64
+	Query        *string
+	Mapping      *string
+	CacheTTL     *int64
+	RefreshEvery *int64
+	Variant      *string
 }
 
 type WidgetDatum struct {

@@ -11,7 +11,7 @@ import (
 )
 
 const anyWidgetByID = `-- name: AnyWidgetByID :one
-SELECT id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at FROM widgets WHERE id = $1
+SELECT id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at, source, datasource_id, query, mapping, cache_ttl, refresh_every, variant FROM widgets WHERE id = $1
 `
 
 func (q *Queries) AnyWidgetByID(ctx context.Context, id int64) (Widget, error) {
@@ -29,6 +29,13 @@ func (q *Queries) AnyWidgetByID(ctx context.Context, id int64) (Widget, error) {
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Source,
+		&i.DatasourceID,
+		&i.Query,
+		&i.Mapping,
+		&i.CacheTTL,
+		&i.RefreshEvery,
+		&i.Variant,
 	)
 	return i, err
 }
@@ -46,9 +53,11 @@ func (q *Queries) DeleteWidget(ctx context.Context, id int64) (int64, error) {
 }
 
 const insertWidget = `-- name: InsertWidget :one
-INSERT INTO widgets (key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-RETURNING id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at
+INSERT INTO widgets (key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at,
+    source, datasource_id, query, mapping, cache_ttl, refresh_every, variant)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $13, $14, $15, $16, $17)
+RETURNING id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at, source, datasource_id, query, mapping, cache_ttl, refresh_every, variant
 `
 
 type InsertWidgetParams struct {
@@ -62,6 +71,13 @@ type InsertWidgetParams struct {
 	SearchText   string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Source       string
+	DatasourceID *int64
+	Query        *string
+	Mapping      *string
+	CacheTTL     *int64
+	RefreshEvery *int64
+	Variant      *string
 }
 
 func (q *Queries) InsertWidget(ctx context.Context, arg InsertWidgetParams) (Widget, error) {
@@ -76,6 +92,13 @@ func (q *Queries) InsertWidget(ctx context.Context, arg InsertWidgetParams) (Wid
 		arg.SearchText,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.Source,
+		arg.DatasourceID,
+		arg.Query,
+		arg.Mapping,
+		arg.CacheTTL,
+		arg.RefreshEvery,
+		arg.Variant,
 	)
 	var i Widget
 	err := row.Scan(
@@ -90,6 +113,13 @@ func (q *Queries) InsertWidget(ctx context.Context, arg InsertWidgetParams) (Wid
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Source,
+		&i.DatasourceID,
+		&i.Query,
+		&i.Mapping,
+		&i.CacheTTL,
+		&i.RefreshEvery,
+		&i.Variant,
 	)
 	return i, err
 }
@@ -184,9 +214,11 @@ func (q *Queries) PutWidgetSettings(ctx context.Context, arg PutWidgetSettingsPa
 const updateWidget = `-- name: UpdateWidget :one
 UPDATE widgets
 SET key = $1, name = $2, widget_type = $3, description = $4, config_schema = $5,
-    is_public = $6, search_text = $7, updated_at = $8
-WHERE id = $9
-RETURNING id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at
+    is_public = $6, search_text = $7, updated_at = $8,
+    source = $9, datasource_id = $10, query = $11, mapping = $12, cache_ttl = $13,
+    refresh_every = $14, variant = $15
+WHERE id = $16
+RETURNING id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at, source, datasource_id, query, mapping, cache_ttl, refresh_every, variant
 `
 
 type UpdateWidgetParams struct {
@@ -198,6 +230,13 @@ type UpdateWidgetParams struct {
 	IsPublic     bool
 	SearchText   string
 	UpdatedAt    time.Time
+	Source       string
+	DatasourceID *int64
+	Query        *string
+	Mapping      *string
+	CacheTTL     *int64
+	RefreshEvery *int64
+	Variant      *string
 	ID           int64
 }
 
@@ -211,6 +250,13 @@ func (q *Queries) UpdateWidget(ctx context.Context, arg UpdateWidgetParams) (Wid
 		arg.IsPublic,
 		arg.SearchText,
 		arg.UpdatedAt,
+		arg.Source,
+		arg.DatasourceID,
+		arg.Query,
+		arg.Mapping,
+		arg.CacheTTL,
+		arg.RefreshEvery,
+		arg.Variant,
 		arg.ID,
 	)
 	var i Widget
@@ -226,12 +272,19 @@ func (q *Queries) UpdateWidget(ctx context.Context, arg UpdateWidgetParams) (Wid
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Source,
+		&i.DatasourceID,
+		&i.Query,
+		&i.Mapping,
+		&i.CacheTTL,
+		&i.RefreshEvery,
+		&i.Variant,
 	)
 	return i, err
 }
 
 const widgetByID = `-- name: WidgetByID :one
-SELECT id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at FROM widgets WHERE id = $1 AND (is_public OR created_by = $2)
+SELECT id, key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at, source, datasource_id, query, mapping, cache_ttl, refresh_every, variant FROM widgets WHERE id = $1 AND (is_public OR created_by = $2)
 `
 
 type WidgetByIDParams struct {
@@ -254,6 +307,13 @@ func (q *Queries) WidgetByID(ctx context.Context, arg WidgetByIDParams) (Widget,
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Source,
+		&i.DatasourceID,
+		&i.Query,
+		&i.Mapping,
+		&i.CacheTTL,
+		&i.RefreshEvery,
+		&i.Variant,
 	)
 	return i, err
 }

@@ -62,6 +62,9 @@ UPDATE widgets SET created_by = @heir WHERE created_by = @id AND is_public;
 -- name: DeleteWidgetsOf :exec
 DELETE FROM widgets WHERE created_by = @id;
 
+-- name: InheritDatasources :exec
+UPDATE datasources SET created_by = @heir WHERE created_by = @id;
+
 -- name: DeleteLinks :exec
 DELETE FROM one_time_tokens WHERE user_id = @user_id AND purpose = @purpose;
 

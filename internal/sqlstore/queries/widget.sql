@@ -5,14 +5,18 @@ SELECT * FROM widgets WHERE id = @id AND (is_public OR created_by = @user_id);
 SELECT * FROM widgets WHERE id = @id;
 
 -- name: InsertWidget :one
-INSERT INTO widgets (key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at)
-VALUES (@key, @name, @widget_type, @description, @config_schema, @is_public, @created_by, @search_text, @created_at, @updated_at)
+INSERT INTO widgets (key, name, widget_type, description, config_schema, is_public, created_by, search_text, created_at, updated_at,
+    source, datasource_id, query, mapping, cache_ttl, refresh_every, variant)
+VALUES (@key, @name, @widget_type, @description, @config_schema, @is_public, @created_by, @search_text, @created_at, @updated_at,
+    @source, @datasource_id, @query, @mapping, @cache_ttl, @refresh_every, @variant)
 RETURNING *;
 
 -- name: UpdateWidget :one
 UPDATE widgets
 SET key = @key, name = @name, widget_type = @widget_type, description = @description, config_schema = @config_schema,
-    is_public = @is_public, search_text = @search_text, updated_at = @updated_at
+    is_public = @is_public, search_text = @search_text, updated_at = @updated_at,
+    source = @source, datasource_id = @datasource_id, query = @query, mapping = @mapping, cache_ttl = @cache_ttl,
+    refresh_every = @refresh_every, variant = @variant
 WHERE id = @id
 RETURNING *;
 
