@@ -18,7 +18,7 @@ const module = "github.com/bdash/bdash/"
 // a package named in its own exceptions.
 var layers = [][]string{
 	{"app", "app/apptest"},
-	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport"},                             // adapters
+	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport", "backup"},                   // adapters
 	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "budget"}, // rooms
 	{"llm/price"}, // over the words of llm
 	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
@@ -34,6 +34,7 @@ var allowed = map[string]string{
 	"djangoimport -> sqlstore":     "an import writes tables that rooms have no words for",
 	"app/apptest -> oracle":        "the test bundle imports the recorded database",
 	"sqlstore -> sqlstore/db":      "generated queries",
+	"backup -> sqlstore":           "a backup is of the database, not of the rooms",
 	"djangoimport -> sqlstore/db":  "generated queries",
 }
 
@@ -53,6 +54,7 @@ var owners = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema": {"jsonschema"},
 	"github.com/mazznoer/csscolorparser":    {"palette"},
 	"github.com/swaggest/swgui":             {"api"},
+	"github.com/minio/minio-go/v7":          {"backup"},
 	"net/http":                              {"api", "gateway", "drf", "app", "app/apptest", "oracle"},
 }
 

@@ -153,6 +153,9 @@ func open(t testing.TB, opts *Options) *Server {
 	return &Server{App: a, Mails: mails, Clock: clock, opts: *opts}
 }
 
+// Database is the URL of the server's database.
+func (s *Server) Database() string { return s.opts.Database }
+
 // Stop stops the server before the end of the test.
 func (s *Server) Stop() { s.stop() }
 
