@@ -10,6 +10,20 @@ ARG VERSION=docker
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/bdash ./cmd/bdash \
  && mkdir -p /out/data /out/secrets /out/tmp
 
+# The same with PostgreSQL's client programs, for backups: docker build --target tools
+FROM debian:bookworm-slim AS tools
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates postgresql-client-15 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /out/bdash /bdash
+COPY --from=build --chown=65532:65532 /out/data /data
+USER 65532:65532
+WORKDIR /data
+ENV DATA_DIR=/data
+VOLUME /data
+ENTRYPOINT ["/bdash"]
+CMD ["worker"]
+
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/bdash /bdash

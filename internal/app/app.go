@@ -139,9 +139,11 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 	workers := job.NewWorkers()
 	registerMail(workers, sender)
 	a.registerSweep(workers)
+	periodic := append(a.registerBackup(workers),
+		job.Periodic{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }})
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
-		Periodic: []job.Periodic{{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }}},
+		Periodic: periodic,
 	}
 	if !opts.NoJobs {
 		cfg.Queues = queues

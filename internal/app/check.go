@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
+	"github.com/bdash/bdash/internal/backup"
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/sqlstore"
@@ -56,11 +58,31 @@ func (c *checkCommand) Run(ctx context.Context, p *Process) error {
 		}
 		report.line(fmt.Sprintf("mail server %s:%d", cfg.Mail.Host, cfg.Mail.Port), err, "check the EMAIL_ settings, or set EMAIL_BACKEND=console")
 	}
+	if cfg.BackupTo != "" {
+		report.line("backups to "+cfg.BackupTo, checkBackups(ctx, cfg), "check the BACKUP_ settings; with PostgreSQL, install its client programs (Debian: postgresql-client)")
+	}
 	if report.failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", report.failed, report.total)
 	}
 	fmt.Fprintf(p.Stdout, "All %d checks passed.\n", report.total)
 	return nil
+}
+
+// checkBackups tries what a scheduled backup needs.
+func checkBackups(ctx context.Context, cfg config.Config) error {
+	if cfg.Database.Engine != config.SQLite {
+		if _, err := exec.LookPath("pg_dump"); err != nil {
+			return err
+		}
+	}
+	storage, err := newStorage(cfg, "")
+	if err != nil {
+		return err
+	}
+	if folder, is := storage.(backup.Folder); is {
+		return writableFolder(string(folder))
+	}
+	return within(ctx, func(ctx context.Context) error { _, err := storage.List(ctx); return err })
 }
 
 // checkReport prints one line per check.

@@ -38,6 +38,8 @@ type commandLine struct {
 
 	Createsuperuser superuserCommand   `cmd:"" help:"Make an administrator; asks for what is not given."`
 	Import          importCommand      `cmd:"" help:"Take over data from elsewhere."`
+	Backup          backupCommand      `cmd:"" help:"Copy the whole database into one file while it is in use, or verify such a file."`
+	Restore         restoreCommand     `cmd:"" help:"Fill an empty database from a backup."`
 	Openapi         openapiCommand     `cmd:"" help:"Print the OpenAPI document."`
 	Check           checkCommand       `cmd:"" help:"Check the settings and every connection, and say how to mend what is wrong."`
 	Healthcheck     healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it can work; exit code 0 if so."`

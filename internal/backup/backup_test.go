@@ -237,15 +237,17 @@ func TestDamagedBackups(t *testing.T) {
 	flipped := bytes.Clone(raw)
 	flipped[len(flipped)/2] ^= 1
 	cases := map[string][]byte{
-		"empty":              {},
-		"no backup":          []byte("hello"),
-		"cut in the middle":  raw[:len(raw)/2],
-		"cut at the end":     raw[:len(raw)-1],
-		"one bit":            flipped,
-		"data altered":       edit("data", "CREATE TABLE users", "CREATE TABLE usurs"),
-		"row count altered":  edit("manifest.json", `"rows": 0`, `"rows": 1`),
-		"schema altered":     edit("manifest.json", `"engine": "sqlite"`, `"engine": "SQLITE"`),
-		"signature altered":  repack(t, raw, func(name string, text []byte) []byte { return map[bool][]byte{true: []byte("00"), false: text}[name == "manifest.sig"] }),
+		"empty":             {},
+		"no backup":         []byte("hello"),
+		"cut in the middle": raw[:len(raw)/2],
+		"cut at the end":    raw[:len(raw)-1],
+		"one bit":           flipped,
+		"data altered":      edit("data", "CREATE TABLE users", "CREATE TABLE usurs"),
+		"row count altered": edit("manifest.json", `"rows": 0`, `"rows": 1`),
+		"schema altered":    edit("manifest.json", `"engine": "sqlite"`, `"engine": "SQLITE"`),
+		"signature altered": repack(t, raw, func(name string, text []byte) []byte {
+			return map[bool][]byte{true: []byte("00"), false: text}[name == "manifest.sig"]
+		}),
 		"parts renamed":      bytes.Clone(repackNames(t, raw)),
 		"data appended":      edit("data", "SQLite format 3", "SQLite format 3SQLite format 3"),
 		"fingerprint is old": edit("manifest.json", `"format": 1`, `"format":  1`),

@@ -81,6 +81,14 @@ type Config struct {
 	EmailHostPass    Secret        `env:"EMAIL_HOST_PASSWORD" group:"Mail" doc:"SMTP password."`
 	DefaultFromEmail string        `env:"DEFAULT_FROM_EMAIL" group:"Mail" doc:"Sender of every mail; EMAIL_HOST_USER when that is an address, otherwise webmaster@localhost."`
 
+	BackupTo         string `env:"BACKUP_TO" group:"Backups" doc:"Where scheduled backups are kept: a folder, or s3://bucket/prefix; off when empty."`
+	BackupEveryHours int    `env:"BACKUP_EVERY_HOURS" default:"24" range:"1-744" group:"Backups" doc:"Hours between two scheduled backups." want:"a whole number of hours from 1 to 744, such as 24"`
+	BackupKeep       int    `env:"BACKUP_KEEP" default:"14" range:"1-10000" group:"Backups" doc:"How many of the newest backups are kept when a scheduled one was made." want:"a whole number from 1 to 10000, such as 14"`
+	BackupS3Endpoint WebURL `env:"BACKUP_S3_ENDPOINT" default:"https://s3.amazonaws.com" group:"Backups" doc:"Address of the S3-compatible storage." want:"an http:// or https:// address without query or fragment, such as https://s3.eu-central-1.amazonaws.com"`
+	BackupS3Region   string `env:"BACKUP_S3_REGION" group:"Backups" doc:"Region of the bucket; asked of the storage when empty."`
+	BackupS3Key      Secret `env:"BACKUP_S3_ACCESS_KEY" group:"Backups" doc:"Access key of the storage."`
+	BackupS3Secret   Secret `env:"BACKUP_S3_SECRET_KEY" group:"Backups" doc:"Secret key of the storage."`
+
 	// Database is what DATABASE_URL, or the DB_ settings, come to.
 	Database Database `env:"-"`
 	// Mail is what the EMAIL_ settings come to.

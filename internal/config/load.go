@@ -81,6 +81,7 @@ func Load(environ []string, dotenvPath string) (Config, []Warning, error) {
 	l.checkRedis()
 	l.checkAI()
 	l.checkMail()
+	l.checkBackup()
 	if len(l.problems) == 0 {
 		l.secretKey()
 	}
