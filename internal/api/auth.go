@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -330,19 +329,8 @@ func (s *Server) resendVerification(w http.ResponseWriter, r *drf.Request) error
 // throttleLogin counts a try to sign in: per address and account, and per
 // address alone.
 func (s *Server) throttleLogin(r *drf.Request, name string) error {
-	address := throttleKey(s.clientIP(r.Request))
-	// A name may be as long as a body: what is kept of it is its hash.
-	account := account.HashToken(name)
-	for _, limit := range []struct {
-		key  string
-		rate rate
-	}{{"login:" + address, s.Rates.LoginAddress}, {"login:" + address + ":" + account, s.Rates.Login}} {
-		if limit.rate.Limit == 0 {
-			continue
-		}
-		if ok, wait := s.Limiter.Allow(r.Context(), limit.key, limit.rate); !ok {
-			return drf.ErrThrottled(wait)
-		}
+	if wait, ok := s.gate().SignIn(r.Context(), s.clientIP(r.Request), name); !ok {
+		return drf.ErrThrottled(wait)
 	}
 	return nil
 }
@@ -395,13 +383,4 @@ func (s *Server) ticket(w http.ResponseWriter, r *drf.Request) error {
 		dst = drf.AppendString(append(dst, `{"ticket":`...), ticket)
 		return append(drf.AppendTime(append(dst, `,"expires_at":`...), expires), '}')
 	})
-}
-
-// addressOf is the peer of the connection.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -4,78 +4,23 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/bdash/bdash/internal/drf"
+	"github.com/bdash/bdash/internal/peer"
 	"github.com/bdash/bdash/internal/throttle"
 )
 
-// rate shortens the name of throttle.Rate in literals.
-type rate = throttle.Rate
+func (s *Server) trusted() peer.Trusted { return s.Options.TrustedProxies }
 
-// throttleKey is the part of an address that throttles go by.
-func throttleKey(a netip.Addr) string { return throttle.ClientKey(a) }
+// clientIP is the address of the client.
+func (s *Server) clientIP(r *http.Request) netip.Addr { return s.trusted().IP(r) }
 
-// clientIP is the address of the client: the peer, or what a trusted proxy
-// says. X-Forwarded-For is read from the right, for everything to the left of
-// the first untrusted address may be made up.
-func (s *Server) clientIP(r *http.Request) netip.Addr {
-	ip, err := netip.ParseAddr(addressOf(r))
-	if err != nil {
-		return netip.IPv4Unspecified()
-	}
-	ip = ip.Unmap().WithZone("")
-	if !s.trusted(ip) {
-		return ip
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			return ip
-		}
-		ip = hop.Unmap().WithZone("")
-		if !s.trusted(ip) {
-			return ip
-		}
-	}
-	return ip
-}
+// secure reports whether the client speaks https.
+func (s *Server) secure(r *http.Request) bool { return s.trusted().Secure(r) }
 
-// clientText is clientIP as text.
-func (s *Server) clientText(r *http.Request) string {
-	if len(s.Options.TrustedProxies) == 0 {
-		// The peer of an IPv4 connection is written the one way there is.
-		if host, _, ok := strings.Cut(r.RemoteAddr, ":"); ok && strings.Count(host, ".") == 3 {
-			return host
-		}
-	}
-	return s.clientIP(r).String()
-}
-
-func (s *Server) trusted(ip netip.Addr) bool {
-	for _, p := range s.Options.TrustedProxies {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
-
-// secure reports whether the client speaks https: to us, or to a trusted
-// proxy that says so.
-func (s *Server) secure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	if len(s.Options.TrustedProxies) == 0 || r.Header.Get("X-Forwarded-Proto") != "https" {
-		return false
-	}
-	ip, err := netip.ParseAddr(addressOf(r))
-	return err == nil && s.trusted(ip.Unmap().WithZone(""))
-}
+// gate counts requests.
+func (s *Server) gate() throttle.Gate { return throttle.Gate{Limiter: s.Limiter, Rates: s.Rates} }
 
 // baseURL starts absolute links. X-Forwarded-Host is never believed.
 func (s *Server) baseURL(r *http.Request) string {
@@ -100,16 +45,11 @@ func (s *Server) countAddress(r *drf.Request) (time.Duration, bool) {
 	if s.Rates.Anon.Limit == 0 {
 		return 0, true
 	}
-	ok, wait := s.Limiter.Allow(r.Context(), "anon:"+throttleKey(s.clientIP(r.Request)), s.Rates.Anon)
-	return wait, ok
+	return s.gate().Address(r.Context(), s.clientIP(r.Request))
 }
 
 func (s *Server) countUser(ctx context.Context, id int64) (time.Duration, bool) {
-	if s.Rates.User.Limit == 0 {
-		return 0, true
-	}
-	ok, wait := s.Limiter.Allow(ctx, "user:"+strconv.FormatInt(id, 10), s.Rates.User)
-	return wait, ok
+	return s.gate().User(ctx, id)
 }
 
 // unthrottled lets every request pass: for views that count in their handler.

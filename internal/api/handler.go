@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bdash/bdash/internal/drf"
+	"github.com/bdash/bdash/internal/peer"
 )
 
 // prefixes are where the API stands; both are the same.
@@ -166,16 +167,11 @@ func (s *Server) secured(next http.Handler) http.Handler {
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = referrer
 		h["X-Frame-Options"] = denyFrames
-		if s.secure(r) && !loopbackHost(r.Host) {
+		if s.secure(r) && !peer.LoopbackHost(r.Host) {
 			h["Strict-Transport-Security"] = hsts
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func loopbackHost(host string) bool {
-	name, _, _ := strings.Cut(host, ":")
-	return name == "localhost" || name == "127.0.0.1" || strings.HasPrefix(host, "[::1]")
 }
 
 // What CORS allows: django-cors-headers' lists, and what bdash adds.
@@ -225,12 +221,9 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 // throttleDocs counts requests for the API's description by address.
 func (s *Server) throttleDocs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Rates.Docs.Limit > 0 {
-			key := "docs:" + throttleKey(s.clientIP(r))
-			if ok, wait := s.Limiter.Allow(r.Context(), key, s.Rates.Docs); !ok {
-				writeError(w, drf.ErrThrottled(wait))
-				return
-			}
+		if wait, ok := s.gate().Docs(r.Context(), s.clientIP(r)); !ok {
+			writeError(w, drf.ErrThrottled(wait))
+			return
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -63,7 +63,7 @@ type Tasks interface {
 }
 
 // Rates are the throttles; a zero rate is off.
-type Rates struct{ Anon, User, Login, LoginAddress, Docs throttle.Rate }
+type Rates = throttle.Rates
 
 // Options of the server.
 type Options struct {

@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "budget"}, // rooms
 	{"llm/price"}, // over the words of llm
 	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
-	{"fault", "identity", "page", "drf"}, // leaves
+	{"fault", "identity", "page", "drf", "peer"}, // leaves
 }
 
 // allowed are the arrows inside a layer, each with its reason.
@@ -55,7 +55,7 @@ var owners = map[string][]string{
 	"github.com/mazznoer/csscolorparser":    {"palette"},
 	"github.com/swaggest/swgui":             {"api"},
 	"github.com/minio/minio-go/v7":          {"backup"},
-	"net/http":                              {"api", "gateway", "drf", "app", "app/apptest", "oracle"},
+	"net/http":                              {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle"},
 }
 
 type listed struct {
