@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/dashboard"
+	"github.com/bdash/bdash/internal/gateway"
 	"github.com/bdash/bdash/internal/job"
 	"github.com/bdash/bdash/internal/mail"
 	"github.com/bdash/bdash/internal/notify"
@@ -38,6 +40,8 @@ type App struct {
 	DB     *sqlstore.DB
 	Jobs   *job.Client
 	API    *api.Server
+	// Gateway shows the frontend; nil without FRONTEND_UPSTREAM.
+	Gateway *gateway.Server
 
 	stopping stopping
 	redis    *cache.Redis // nil without REDIS_URL
@@ -48,6 +52,9 @@ type App struct {
 	metrics         *telemetry.Metrics
 	metricsListener net.Listener // nil until ListenMetrics, and without metrics
 	metricsOff      bool         // their address was not to be had
+
+	gatewayListener net.Listener // nil until ListenGateway, and without a gateway
+	gatewayTLS      *tls.Config  // nil for plain http
 }
 
 // Options are what a test may change.
@@ -236,13 +243,18 @@ func (a *App) wire(opts Options) error {
 		a.API.Cache, a.API.Limiter = cache.NewMemory(memoryCache, a.now), throttle.NewMemory(maxThrottleKeys, a.now)
 	}
 	a.measure(hasher)
-	return nil
+	var err error
+	a.Gateway, err = a.newGateway()
+	return err
 }
 
 // Close releases what New opened; Serve must have returned.
 func (a *App) Close() {
 	if a.metricsListener != nil {
 		_ = a.metricsListener.Close() // open only if Serve was never called
+	}
+	if a.gatewayListener != nil {
+		_ = a.gatewayListener.Close()
 	}
 	if a.redis != nil {
 		a.redis.Close()

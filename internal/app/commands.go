@@ -162,6 +162,9 @@ func (c *serveCommand) Run(ctx context.Context, p *Process) error {
 	if _, err := a.ListenMetrics(ctx); err != nil {
 		return err
 	}
+	if _, err := a.ListenGateway(ctx); err != nil {
+		return err
+	}
 	a.banner(ctx, p.Stdout, listener.Addr())
 	return a.Serve(ctx, listener)
 }

@@ -50,6 +50,10 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return err
 	}
 	defer stopMetrics()
+	stopGateway, err := a.serveGateway(ctx)
+	if err != nil {
+		return err
+	}
 	server := &http.Server{
 		Handler:           a.inFlight(a.API.Handler()),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
@@ -67,6 +71,9 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
+		now, cancel := context.WithCancel(background)
+		cancel()
+		_ = stopGateway(now)
 		a.stopJobs(background, jobs)
 		return err
 	case <-ctx.Done():
@@ -75,10 +82,13 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	a.Log.Info("stopping", "timeout", time.Duration(a.Config.ShutdownTimeout).String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.Config.ShutdownTimeout))
 	defer cancel()
+	gatewayDone := make(chan error, 1)
+	go func() { gatewayDone <- stopGateway(drain) }()
 	err = server.Shutdown(drain)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
 	}
+	err = errors.Join(err, <-gatewayDone)
 	a.stopJobs(drain, jobs)
 	return err
 }
@@ -138,6 +148,13 @@ func (a *App) banner(ctx context.Context, out io.Writer, addr net.Addr) {
 	fmt.Fprintf(out, "\n  bdash %s is running.\n\n  API        %s/api/\n  Docs       %s/api/docs/\n  Database   %s\n", a.version, base, base, a.Config.Database)
 	if a.metricsListener != nil {
 		fmt.Fprintf(out, "  Metrics    http://%s/metrics\n", localAddress(a.metricsListener.Addr()))
+	}
+	if a.gatewayListener != nil {
+		scheme := "http"
+		if a.gatewayTLS != nil {
+			scheme = "https"
+		}
+		fmt.Fprintf(out, "  Frontend   %s://%s/  (from %s)\n", scheme, localAddress(a.gatewayListener.Addr()), a.Config.FrontendUpstream)
 	}
 	if n, err := a.API.Accounts.Store.Admins(ctx); err == nil && n == 0 {
 		fmt.Fprintf(out, "\n  There is no administrator yet. Make one with:\n\n    bdash createsuperuser          (in the project: go run ./cmd/bdash createsuperuser)\n")

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		if err = json.Unmarshal([]byte(os.Getenv(planEnv)), &plan); err == nil {
 			err = runTwin(plan, os.Getenv("ADDR"))
 		}
+	case "page":
+		err = runPage(os.Getenv("ADDR"))
+	case "proxy":
+		err = runProxy(os.Getenv("ADDR"), os.Getenv(upstreamEnv))
 	case "bdash":
 		err = runProfiled(os.Getenv(profileEnv))
 	}

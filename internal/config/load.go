@@ -76,6 +76,7 @@ func Load(environ []string, dotenvPath string) (Config, []Warning, error) {
 	l.parse()
 	l.checkRanges()
 	l.checkServer()
+	l.checkGateway()
 	l.checkAccounts()
 	l.checkDatabase()
 	l.checkRedis()

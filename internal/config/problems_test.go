@@ -50,6 +50,8 @@ func TestEveryProblemSaysHowToMendIt(t *testing.T) {
 		{"ADDR=8000", `ADDR is "8000": it must be host:port, such as :8000 or 127.0.0.1:8000.`},
 		{"ADDR=:70000", `ADDR is ":70000": it must be host:port, such as :8000 or 127.0.0.1:8000.`},
 		{"ADDR=http://x:1", `ADDR is "http://x:1": it must be host:port, such as :8000 or 127.0.0.1:8000.`},
+		{"FRONTEND_UPSTREAM=http://127.0.0.1:3000/en", `FRONTEND_UPSTREAM is "http://127.0.0.1:3000/en": it must name a server without a path, such as http://127.0.0.1:3000.`},
+		{"GATEWAY_TLS_CERT=cert.pem", `GATEWAY_TLS_CERT and GATEWAY_TLS_KEY belong together: set both, or neither for plain http.`},
 		{"METRICS_ADDR=9090", `METRICS_ADDR is "9090": it must be host:port, such as 127.0.0.1:9090, or nothing to turn it off.`},
 		{"METRICS_ADDR=127.0.0.1:8000", `METRICS_ADDR (127.0.0.1:8000) and ADDR (:8000) want the same port: give METRICS_ADDR another one, or set it to nothing and use METRICS_TOKEN.`},
 		{"FRONTEND_URL=localhost:3000", `FRONTEND_URL is "localhost:3000": ` + webWant + "https://app.example.com."},

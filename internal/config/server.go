@@ -35,6 +35,25 @@ func (l *loader) checkServer() {
 	}
 }
 
+// checkGateway looks at the frontend's gateway.
+func (l *loader) checkGateway() {
+	c := &l.cfg
+	if c.FrontendUpstream != "" {
+		if u, err := url.Parse(string(c.FrontendUpstream)); err != nil || u.Path != "" {
+			l.problem("FRONTEND_UPSTREAM", "FRONTEND_UPSTREAM is %q: it must name a server without a path, such as http://127.0.0.1:3000.", c.FrontendUpstream)
+		}
+		if c.GatewayAddr.clashes(c.Addr) {
+			l.problem("GATEWAY_ADDR", "GATEWAY_ADDR (%s) and ADDR (%s) want the same port: give one of them another.", c.GatewayAddr, c.Addr)
+		}
+		if c.GatewayAddr.clashes(c.MetricsAddr) {
+			l.problem("GATEWAY_ADDR", "GATEWAY_ADDR (%s) and METRICS_ADDR (%s) want the same port: give one of them another.", c.GatewayAddr, c.MetricsAddr)
+		}
+	}
+	if (c.GatewayTLSCert == "") != (c.GatewayTLSKey == "") {
+		l.problem("GATEWAY_TLS_CERT", "GATEWAY_TLS_CERT and GATEWAY_TLS_KEY belong together: set both, or neither for plain http.")
+	}
+}
+
 // checkAccounts looks at the tokens and at the keys that were given.
 func (l *loader) checkAccounts() {
 	c := &l.cfg

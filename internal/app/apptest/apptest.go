@@ -30,6 +30,8 @@ type Server struct {
 	URL string
 	// MetricsURL is where metrics are read if Env sets METRICS_ADDR, or "".
 	MetricsURL string
+	// GatewayURL is where the frontend is if Env sets FRONTEND_UPSTREAM, or "".
+	GatewayURL string
 	App        *app.App
 	// Mails is what the console transport wrote.
 	Mails *Buffer
@@ -80,6 +82,11 @@ func Start(t testing.TB, opts Options) *Server {
 		t.Fatal(err)
 	} else if addr != nil {
 		s.MetricsURL = "http://" + addr.String() + "/metrics"
+	}
+	if addr, err := s.App.ListenGateway(t.Context()); err != nil {
+		t.Fatal(err)
+	} else if addr != nil {
+		s.GatewayURL = "http://" + addr.String()
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
@@ -132,7 +139,7 @@ func open(t testing.TB, opts *Options) *Server {
 	}
 	env := []string{
 		"DATABASE_URL=" + opts.Database, "DATA_DIR=" + t.TempDir(), "SECRET_KEY=" + oracle.SecretKey,
-		"THROTTLE_ANON=", "THROTTLE_USER=", "THROTTLE_LOGIN=", "THROTTLE_DOCS=", "METRICS_ADDR=", "LOG_LEVEL=warn",
+		"THROTTLE_ANON=", "THROTTLE_USER=", "THROTTLE_LOGIN=", "THROTTLE_DOCS=", "METRICS_ADDR=", "GATEWAY_ADDR=127.0.0.1:0", "LOG_LEVEL=warn",
 	}
 	if redis := os.Getenv("TEST_REDIS_URL"); redis != "" && !strings.HasPrefix(opts.Database, "sqlite") {
 		env = append(env, "REDIS_URL="+redis)
