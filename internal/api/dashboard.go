@@ -31,8 +31,14 @@ func declareView() *drf.Serializer[dashboard.View, dashboard.Draft] {
 		func(v *dashboard.View) bool { return v.IsActive }, func(d *dashboard.Draft, b bool) { d.IsActive = &b })
 	s.Time("created_at", drf.Opt{}, func(v *dashboard.View) time.Time { return v.CreatedAt })
 	s.Time("updated_at", drf.Opt{}, func(v *dashboard.View) time.Time { return v.UpdatedAt })
+	s.Char("reason", reasonOpt, nil, setViewReason)
 	return s
 }
+
+// reasonOpt are the properties of the reason of a change.
+var reasonOpt = drf.Opt{Blank: true, Hidden: true, Max: dashboard.MaxReason, Help: "Kept with the revision; the header X-Change-Reason says the same.", Example: `"moved the revenue to the top"`}
+
+func setViewReason(d *dashboard.Draft, v string) { d.Reason = v }
 
 func setViewName(d *dashboard.Draft, v string)            { d.Name = &v }
 func setViewDescription(d *dashboard.Draft, v string)     { d.Description = &v }
@@ -46,6 +52,7 @@ func declareLayout() *drf.Serializer[dashboard.View, dashboard.Draft] {
 	s.JSON("widgets_config", drf.Opt{Required: true, Help: layoutHelp, Example: layoutExample}, nil, setViewLayout)
 	s.Char("name", drf.Opt{Max: dashboard.MaxName}, nil, setViewName)
 	s.Char("description", drf.Opt{Blank: true}, nil, setViewDescription)
+	s.Char("reason", reasonOpt, nil, setViewReason)
 	return s
 }
 
@@ -83,11 +90,15 @@ func (s *Server) createView(w http.ResponseWriter, r *drf.Request) error {
 	if err := viewFields.Decode(r, &d, drf.Whole); err != nil {
 		return err
 	}
+	var err error
+	if d.Reason, err = changeReason(r, d.Reason); err != nil {
+		return err
+	}
 	v, err := s.Dashboards.Create(r.Context(), actor(r), d)
 	if err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusCreated, &v)
+	return respondView(w, r, http.StatusCreated, &v)
 }
 
 func (s *Server) retrieveView(w http.ResponseWriter, r *drf.Request) error {
@@ -95,7 +106,7 @@ func (s *Server) retrieveView(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusOK, &v)
+	return respondView(w, r, http.StatusOK, &v)
 }
 
 func (s *Server) viewByPath(r *drf.Request) (dashboard.View, error) {
@@ -118,10 +129,14 @@ func (s *Server) writeView(mode drf.Mode) drf.HandlerFunc {
 		if err := viewFields.Decode(r, &d, mode); err != nil {
 			return err
 		}
-		if v, err = s.Dashboards.Update(r.Context(), actor(r), v.ID, d); err != nil {
+		if d.Reason, err = changeReason(r, d.Reason); err != nil {
 			return err
 		}
-		return viewFields.Respond(w, r, http.StatusOK, &v)
+		d.Base = viewBase(r)
+		if v, err = s.Dashboards.Update(r.Context(), actor(r), v.ID, d); err != nil {
+			return viewConflict(w, err)
+		}
+		return respondView(w, r, http.StatusOK, &v)
 	}
 }
 
@@ -130,7 +145,7 @@ func (s *Server) deleteView(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Dashboards.Delete(r.Context(), actor(r), id); err != nil {
+	if err := s.Dashboards.Delete(r.Context(), actor(r), id, viewBase(r)); err != nil {
 		return err
 	}
 	return r.NoContent(w)
@@ -145,7 +160,7 @@ func (s *Server) activateView(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusOK, &v)
+	return respondView(w, r, http.StatusOK, &v)
 }
 
 func (s *Server) duplicateView(w http.ResponseWriter, r *drf.Request) error {
@@ -157,7 +172,7 @@ func (s *Server) duplicateView(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusCreated, &v)
+	return respondView(w, r, http.StatusCreated, &v)
 }
 
 // ownView tells OPTIONS whether there is a view to describe PUT for.
@@ -171,7 +186,7 @@ func (s *Server) getLayout(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusOK, &v)
+	return respondView(w, r, http.StatusOK, &v)
 }
 
 func (s *Server) putLayout(w http.ResponseWriter, r *drf.Request) error {
@@ -179,11 +194,16 @@ func (s *Server) putLayout(w http.ResponseWriter, r *drf.Request) error {
 	if err := layoutFields.Decode(r, &d, drf.Whole); err != nil {
 		return err
 	}
-	v, err := s.Dashboards.PutLayout(r.Context(), actor(r), d)
-	if err != nil {
+	var err error
+	if d.Reason, err = changeReason(r, d.Reason); err != nil {
 		return err
 	}
-	return viewFields.Respond(w, r, http.StatusOK, &v)
+	d.Base = viewBase(r)
+	v, err := s.Dashboards.PutLayout(r.Context(), actor(r), d)
+	if err != nil {
+		return viewConflict(w, err)
+	}
+	return respondView(w, r, http.StatusOK, &v)
 }
 
 func (s *Server) getRoleLayout(w http.ResponseWriter, r *drf.Request) error {

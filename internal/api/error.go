@@ -23,6 +23,7 @@ var statusOf = map[fault.Kind]int{
 	fault.Throttled:       http.StatusTooManyRequests,
 	fault.Unavailable:     http.StatusServiceUnavailable,
 	fault.PaymentRequired: http.StatusPaymentRequired,
+	fault.Precondition:    http.StatusPreconditionFailed,
 }
 
 // retryUnavailable is when to come back while the database is away.

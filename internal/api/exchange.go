@@ -75,7 +75,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		next.ServeHTTP(&x.statusWriter, r.WithContext(ctx))
 		took := time.Since(began)
 		telemetry.LogRequest(ctx, s.Log, &telemetry.RequestLine{
-			At: began.Add(took), Method: r.Method, Path: r.URL.Path, Status: x.status, Bytes: x.bytes, Took: took, Client: s.trusted().Text(r),
+			At: began.Add(took), Method: r.Method, Path: maskShare(r.URL.Path), Status: x.status, Bytes: x.bytes, Took: took, Client: s.trusted().Text(r),
 		})
 	})
 }

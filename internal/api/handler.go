@@ -177,7 +177,7 @@ func (s *Server) secured(next http.Handler) http.Handler {
 // What CORS allows: django-cors-headers' lists, and what bdash adds.
 const (
 	corsMethods = "DELETE, GET, OPTIONS, PATCH, POST, PUT"
-	corsHeaders = "accept, accept-encoding, authorization, content-type, dnt, origin, user-agent, x-csrftoken, x-requested-with, if-match, last-event-id, x-client-id"
+	corsHeaders = "accept, accept-encoding, authorization, content-type, dnt, origin, user-agent, x-csrftoken, x-requested-with, if-match, last-event-id, x-client-id, if-none-match, x-change-reason"
 	corsExposed = "ETag, X-Request-ID, Retry-After"
 	corsMaxAge  = "86400"
 )
@@ -241,7 +241,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is what net/http compares with
 				panic(p)
 			}
-			s.Log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			s.Log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", maskShare(r.URL.Path), "panic", p, "stack", string(debug.Stack()))
 			writeError(w, drf.ErrInternal)
 		}()
 		next.ServeHTTP(w, r)

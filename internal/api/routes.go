@@ -120,16 +120,32 @@ func (s *Server) dashboardViews() []*drf.View {
 			{Verb: post, Handler: s.createView, Doc: drf.Operation{Summary: "Make a view", In: viewFields, Out: viewFields, Status: http.StatusCreated}}}},
 		&drf.View{Path: "dashboard/views/{id}/", Name: "Dashboard Instance", Metadata: viewFields, MetadataFor: s.ownView, Methods: []drf.Method{
 			{Verb: get, Handler: s.retrieveView, Doc: drf.Operation{Summary: "A view", Out: viewFields}},
-			{Verb: put, Handler: s.writeView(drf.Whole), Doc: drf.Operation{Summary: "Replace a view", In: viewFields, Out: viewFields}},
-			{Verb: patch, Handler: s.writeView(drf.Partial), Doc: drf.Operation{Summary: "Change a view", In: viewFields, PartialIn: true, Out: viewFields}},
-			{Verb: delete, Handler: s.deleteView, Doc: op("Delete a view")}}},
+			{Verb: put, Handler: s.writeView(drf.Whole), Doc: drf.Operation{Summary: "Replace a view", Text: mergeText, In: viewFields, Out: viewFields, Errors: mergeErrors}},
+			{Verb: patch, Handler: s.writeView(drf.Partial), Doc: drf.Operation{Summary: "Change a view", Text: mergeText, In: viewFields, PartialIn: true, Out: viewFields, Errors: mergeErrors}},
+			{Verb: delete, Handler: s.deleteView, Doc: drf.Operation{Summary: "Delete a view", Text: "`If-Match` must be the present ETag, if it is sent.", Errors: []int{http.StatusPreconditionFailed}}}}},
 		&drf.View{Path: "dashboard/views/{id}/set_active/", Name: "Set active", Description: "Set dashboard view as active", Metadata: viewFields, Methods: []drf.Method{
 			{Verb: post, Handler: s.activateView, Doc: drf.Operation{Summary: "Activate a view", Out: viewFields}}}},
 		&drf.View{Path: "dashboard/views/{id}/duplicate/", Name: "Duplicate", Description: "Copy a view under a free name", Methods: []drf.Method{
 			{Verb: post, Handler: s.duplicateView, Doc: drf.Operation{Summary: "Copy a view", Out: viewFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "dashboard/views/{id}/revisions/", Name: "Revisions", Methods: []drf.Method{
+			{Verb: get, Handler: s.listRevisions, Doc: drf.Operation{Summary: "The saved states of a view", Text: "Newest first. Kept for 90 days; the newest 50 for good.", Out: revisionFields, List: true}}}},
+		&drf.View{Path: "dashboard/views/{id}/revisions/{number}/", Name: "Revision", Params: revisionParams, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveRevision, Doc: drf.Operation{Summary: "A saved state of a view", Out: wholeRevisionFields}}}},
+		&drf.View{Path: "dashboard/views/{id}/revisions/{number}/diff/", Name: "Diff", Params: revisionParams, Methods: []drf.Method{
+			{Verb: get, Handler: s.diffRevision, Doc: drf.Operation{Summary: "What differs between two states of a view", Example: diffExample,
+				Params: []drf.Param{{Name: "to", Integer: true, Text: "The other revision; the present one if not given."}}}}}},
+		&drf.View{Path: "dashboard/views/{id}/revisions/{number}/restore/", Name: "Restore", Params: revisionParams, Methods: []drf.Method{
+			{Verb: post, Handler: s.restoreRevision, Doc: drf.Operation{Summary: "Restore a saved state", Text: "Makes a new revision: what was saved since stays.", In: restoreFields, PartialIn: true, Out: viewFields}}}},
+		&drf.View{Path: "dashboard/views/{id}/share/", Name: "Share", Metadata: shareFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listShares, Doc: drf.Operation{Summary: "The links to a view", Out: shareFields, Array: true}},
+			{Verb: post, Handler: s.createShare, Doc: drf.Operation{Summary: "Make a link to a view", Text: "Whoever has it sees the view and its data as the owner does, without widgets whose query asks who is looking. The token is shown this once and stored hashed.", In: shareFields, Out: newShareFields, Status: http.StatusCreated, Errors: []int{http.StatusConflict}}}}},
+		&drf.View{Path: "dashboard/views/{id}/share/{share_id}/", Name: "Share Instance", Methods: []drf.Method{
+			{Verb: delete, Handler: s.deleteShare, Doc: op("Revoke a link to a view")}}},
+		&drf.View{Path: "share/{token}/", Name: "Shared View", Auth: drf.AuthIgnored, Throttle: s.countShared, Methods: []drf.Method{
+			{Verb: get, Handler: s.sharedView, Doc: drf.Operation{Summary: "A view that was shared", Text: "For anybody who has the link; never asks a source for fresh data.", Out: shownFields}}}},
 		&drf.View{Path: "dashboard/layout/", Name: "Layout", Description: "The active view", Methods: []drf.Method{
 			{Verb: get, Handler: s.getLayout, Doc: drf.Operation{Summary: "The active view", Text: "Made from the default of the user's role if there is no view yet.", Out: viewFields}},
-			{Verb: put, Handler: s.putLayout, Doc: drf.Operation{Summary: "Change the active view", In: layoutFields, Out: viewFields}}}},
+			{Verb: put, Handler: s.putLayout, Doc: drf.Operation{Summary: "Change the active view", Text: mergeText, In: layoutFields, Out: viewFields, Errors: mergeErrors}}}},
 		&drf.View{Path: "dashboard/defaults/{role}/", Name: "Role Default", Description: "The layout that users of a role start with",
 			Params: []drf.Param{{Name: "role", Enum: []string{"admin", "editor", "user"}}}, Methods: []drf.Method{
 				{Verb: get, Handler: s.getRoleLayout, Doc: drf.Operation{Summary: "The default layout of a role", Out: roleLayoutFields}},
@@ -139,12 +155,19 @@ func (s *Server) dashboardViews() []*drf.View {
 	)
 }
 
+// What is said of every write that can be merged.
+const mergeText = "With `If-Match` and an ETag that was read, what was saved since is merged: 409 tells what was changed on both sides, with both values and their ancestor; 412 that the state is not known any more. Without it the last write wins."
+
+var mergeErrors = []int{http.StatusConflict, http.StatusPreconditionFailed}
+
+var revisionParams = []drf.Param{{Name: "number", Integer: true, Text: "The revision's number."}}
+
 // preferencesView stands at two paths.
 func (s *Server) preferencesView(path, id string) *drf.View {
 	return &drf.View{Path: path, Name: "User Preferences", Methods: []drf.Method{
 		{Verb: get, Handler: s.getPreferences, Doc: drf.Operation{ID: id + "_retrieve", Summary: "The own preferences", Out: preferenceFields}},
-		{Verb: put, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_update", Summary: "Change the own preferences", Text: "Absent fields stay as they are, here too.", In: preferenceFields, PartialIn: true, Out: preferenceFields}},
-		{Verb: patch, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_partial_update", Summary: "Change the own preferences", In: preferenceFields, PartialIn: true, Out: preferenceFields}}}}
+		{Verb: put, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_update", Summary: "Change the own preferences", Text: "Absent fields stay as they are, here too. " + mergeText, In: preferenceFields, PartialIn: true, Out: preferenceFields, Errors: mergeErrors}},
+		{Verb: patch, Handler: s.writePreferences, Doc: drf.Operation{ID: id + "_partial_update", Summary: "Change the own preferences", Text: mergeText, In: preferenceFields, PartialIn: true, Out: preferenceFields, Errors: mergeErrors}}}}
 }
 
 func (s *Server) widgetViews() []*drf.View {

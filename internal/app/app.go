@@ -147,7 +147,8 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 	registerMail(workers, sender)
 	a.registerSweep(workers)
 	periodic := append(a.registerBackup(workers),
-		job.Periodic{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }})
+		job.Periodic{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }},
+		job.Periodic{ID: "dashboard.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepViewsArgs{}} }})
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
 		Periodic: periodic,
@@ -211,6 +212,7 @@ func (a *App) wire(opts Options) error {
 		fallbacks[i] = key.Reveal()
 	}
 	widgets := &widget.Service{Store: &sqlstore.Widgets{DB: a.DB}, Now: a.now}
+	views := &sqlstore.Dashboards{DB: a.DB}
 	a.API = &api.Server{
 		Accounts: accounts,
 		Auth: &auth.Service{
@@ -222,7 +224,7 @@ func (a *App) wire(opts Options) error {
 			},
 		},
 		Themes:      &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now},
-		Dashboards:  &dashboard.Service{Store: &sqlstore.Dashboards{DB: a.DB}, Widgets: catalog{widgets}, Now: a.now},
+		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now},
 		Preferences: &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now},
 		Widgets:     widgets,
 		Agents:      &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now},

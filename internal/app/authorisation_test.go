@@ -100,6 +100,14 @@ var matrix = []line{
 	{call: "DELETE dashboard/views/{id}/", object: "view", ok: 204, who: writes},
 	{call: "POST dashboard/views/{id}/set_active/", object: "view", ok: 200, who: writes},
 	{call: "POST dashboard/views/{id}/duplicate/", object: "view", ok: 201, who: writes},
+	{call: "GET dashboard/views/{id}/revisions/", object: "view", ok: 200, who: reads},
+	{call: "GET dashboard/views/{id}/revisions/{number}/", object: "view", ok: 200, who: reads},
+	{call: "GET dashboard/views/{id}/revisions/{number}/diff/", object: "view", ok: 200, who: reads},
+	{call: "POST dashboard/views/{id}/revisions/{number}/restore/", object: "view", ok: 200, who: writes},
+	{call: "GET dashboard/views/{id}/share/", object: "view", ok: 200, who: reads},
+	{call: "POST dashboard/views/{id}/share/", object: "view", ok: 201, who: writes},
+	{call: "DELETE dashboard/views/{id}/share/{share_id}/", object: "shared view", ok: 204, who: writes},
+	{call: "GET share/{token}/", object: "shared link", ok: 200, who: "+ + + + 404 + + + + +", foreign: anyone},
 	{call: "GET dashboard/layout/", ok: 200, who: reads},
 	{call: "PUT dashboard/layout/", ok: 200, who: writes, body: `{"widgets_config":[]}`},
 	{call: "GET dashboard/defaults/{role}/", object: "role", ok: 200, who: reads, foreign: "none"},
@@ -154,7 +162,7 @@ var optionsOf = map[string]who{
 	"auth/register/": openReads, "auth/login/": openReads, "auth/password-reset/": openReads, "auth/password-reset/confirm/": openReads,
 	"auth/verify-email/": openReads, "auth/token/": anyone, "auth/refresh/": anyone, "auth/verify/": anyone,
 	"auth/api-keys/": byHand, "auth/api-keys/{id}/": byHand,
-	"auth/ticket/": byHand, "users/": admins, "users/{id}/": admins,
+	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins,
 }
 
 // statuses spells w out, one for each actor.
@@ -258,7 +266,7 @@ func (c *cast) check(t *testing.T, l line, column int) {
 func (c *cast) try(t *testing.T, l line, column int, id string, want int) apptest.Answer {
 	t.Helper()
 	method, view, _ := strings.Cut(l.call, " ")
-	path := "/api/" + strings.NewReplacer("{id}", id, "{role}", id).Replace(view)
+	path := "/api/" + strings.NewReplacer("{id}/share/{share_id}", strings.Replace(id, "/", "/share/", 1), "{id}", id, "{role}", id, "{number}", "1", "{token}", id).Replace(view)
 	options, special := optionsOf[view]
 	if !special {
 		options = reads

@@ -129,6 +129,12 @@ var objects = map[string]object{
 		made, err := s.App.API.Dashboards.Create(t.Context(), p.Actor(), dashboard.Draft{Name: new("Sales")})
 		return idOf(t, made.ID, err)
 	}},
+	// The ids of a view and of its link, separated by a slash.
+	"shared view": {missingID + "/" + missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
+		sh := addShare(t, s, p)
+		return fmt.Sprint(sh.ViewID, "/", sh.ID)
+	}},
+	"shared link":    {strings.Repeat("x", 43), func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addShare(t, s, p).Token }},
 	"private widget": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addWidget(t, s, p, false) }},
 	"public widget":  {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addWidget(t, s, p, true) }},
 	"agent": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
@@ -144,6 +150,19 @@ var objects = map[string]object{
 		id, err := s.App.Jobs.Insert(t.Context(), job.Insert{Args: mail.SendArgs{}, Opts: job.InsertOpts{Queue: "unworked", OwnerID: p.ID}})
 		return idOf(t, id, err)
 	}},
+}
+
+func addShare(t *testing.T, s *apptest.Server, p apptest.Person) dashboard.Share {
+	t.Helper()
+	v, err := s.App.API.Dashboards.Create(t.Context(), p.Actor(), dashboard.Draft{Name: new("Shared")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh, err := s.App.API.Dashboards.CreateShare(t.Context(), p.Actor(), v.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sh
 }
 
 // addWidget publishes in the name of an editor, whoever owns it.

@@ -183,13 +183,25 @@ func (sweepArgs) Kind() string { return "auth.sweep" }
 // sweepBatch bounds one transaction of the sweep.
 const sweepBatch = 1000
 
+// sweepViewsArgs is the job that deletes old revisions and links of views.
+type sweepViewsArgs struct{}
+
+// Kind implements job.Args.
+func (sweepViewsArgs) Kind() string { return "dashboard.sweep" }
+
 func (a *App) registerSweep(w *job.Workers) {
-	job.Register(w, func(ctx context.Context, _ job.Job[sweepArgs]) error {
+	untilDone := func(sweep func() (int, error)) error {
 		for {
-			n, err := a.API.Auth.Store.Sweep(ctx, a.now().UTC(), sweepBatch)
+			n, err := sweep()
 			if err != nil || n < sweepBatch {
 				return err
 			}
 		}
+	}
+	job.Register(w, func(ctx context.Context, _ job.Job[sweepArgs]) error {
+		return untilDone(func() (int, error) { return a.API.Auth.Store.Sweep(ctx, a.now().UTC(), sweepBatch) })
+	}, job.KindOpts{})
+	job.Register(w, func(ctx context.Context, _ job.Job[sweepViewsArgs]) error {
+		return untilDone(func() (int, error) { return a.API.Dashboards.Sweep(ctx, sweepBatch) })
 	}, job.KindOpts{})
 }

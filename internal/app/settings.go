@@ -19,6 +19,7 @@ func rates(cfg config.Config) api.Rates {
 	all.Limit *= loginAddressFactor
 	return api.Rates{
 		Anon: rate(cfg.ThrottleAnon), User: rate(cfg.ThrottleUser), Docs: rate(cfg.ThrottleDocs),
+		Share: rate(cfg.ThrottleShare),
 		Login: login, LoginAddress: all,
 	}
 }

@@ -61,6 +61,7 @@ type Config struct {
 	ThrottleAnon       Rate         `env:"THROTTLE_ANON" default:"100/hour" empty:"off" group:"Limits" doc:"Requests per address without a token; off when set to nothing." want:"a number and a period, such as 100/hour, or nothing to turn it off"`
 	ThrottleUser       Rate         `env:"THROTTLE_USER" default:"10000/hour" empty:"off" group:"Limits" doc:"Requests per signed-in user; off when set to nothing." want:"a number and a period, such as 10000/hour, or nothing to turn it off"`
 	ThrottleLogin      Rate         `env:"THROTTLE_LOGIN" default:"10/min" empty:"off" group:"Limits" doc:"Sign-in attempts per address and account; off when set to nothing." want:"a number and a period, such as 10/min, or nothing to turn it off"`
+	ThrottleShare      Rate         `env:"THROTTLE_SHARE" default:"60/min" empty:"off" group:"Limits" doc:"Requests per address for shared views; off when set to nothing." want:"a number and a period, such as 60/min, or nothing to turn it off"`
 	ThrottleDocs       Rate         `env:"THROTTLE_DOCS" default:"60/min" empty:"off" group:"Limits" doc:"Requests per address for the API schema and its pages; off when set to nothing." want:"a number and a period, such as 60/min, or nothing to turn it off"`
 
 	DatabaseURL SecretURL `env:"DATABASE_URL" group:"Database and cache" doc:"sqlite://PATH or postgres://user:password@host:port/name; overrides the DB_ settings. sqlite://data/app.db is relative, sqlite:///var/app.db absolute."`

@@ -21,13 +21,13 @@ func TestCreateAndUpdate(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		ctx, alice := t.Context(), b.user(t, "alice", identity.User)
 		v := b.create(t, alice, "Main", dashboard.Draft{})
-		want := dashboard.View{ID: v.ID, UserID: alice.UserID, Name: "Main", WidgetsConfig: raw("[]"), CreatedAt: v.CreatedAt, UpdatedAt: v.CreatedAt}
+		want := dashboard.View{ID: v.ID, UserID: alice.UserID, Name: "Main", WidgetsConfig: raw("[]"), Version: 1, CreatedAt: v.CreatedAt, UpdatedAt: v.CreatedAt}
 		if diff := cmp.Diff(want, v); diff != "" {
 			t.Errorf("Create (-want +got):\n%s", diff)
 		}
 		config := raw(`[{"b":1,"a":2},"two",null]`)
 		v, err := b.Update(ctx, alice, v.ID, dashboard.Draft{WidgetsConfig: config, Description: ptr("d"), IsDefault: ptr(true)})
-		want.WidgetsConfig, want.Description, want.IsDefault, want.UpdatedAt = config, "d", true, v.UpdatedAt
+		want.WidgetsConfig, want.Description, want.IsDefault, want.Version, want.UpdatedAt = config, "d", true, 2, v.UpdatedAt
 		if diff := cmp.Diff(want, v); err != nil || diff != "" {
 			t.Errorf("Update: %v (-want +got):\n%s", err, diff)
 		}
@@ -69,7 +69,7 @@ func TestOtherUsersViews(t *testing.T) {
 			_, written := b.Update(ctx, bob, id, dashboard.Draft{Name: ptr("x")})
 			_, activated := b.Activate(ctx, bob, id)
 			_, copied := b.Duplicate(ctx, bob, id)
-			deleted := b.Delete(ctx, bob, id)
+			deleted := b.Delete(ctx, bob, id, nil)
 			for what, err := range map[string]error{"ByID": read, "Update": written, "Activate": activated, "Duplicate": copied, "Delete": deleted} {
 				if !errors.Is(err, dashboard.ErrNotFound) {
 					t.Errorf("%s(%d) = %v, want ErrNotFound", what, id, err)
@@ -153,7 +153,7 @@ func TestDuplicate(t *testing.T) {
 		for _, name := range []string{"Main (copy)", "Main (copy 2)", "Main (copy 3)"} {
 			got, err := b.Duplicate(ctx, alice, v.ID)
 			want := dashboard.View{ID: got.ID, UserID: alice.UserID, Name: name, Description: "d", WidgetsConfig: raw(`{"a":1}`),
-				CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt}
+				Version: 1, CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt}
 			if diff := cmp.Diff(want, got); err != nil || diff != "" || got.ID == v.ID {
 				t.Errorf("Duplicate: %v (-want +got):\n%s", err, diff)
 			}

@@ -113,6 +113,13 @@ type catalog struct {
 	byKey map[string]*Widget
 }
 
+// asked tells whether the catalog would know the item's widget.
+func (c catalog) asked(it *item) bool {
+	_, byID := c.byID[it.id]
+	_, byKey := c.byKey[it.key]
+	return (it.id == 0 || byID) && (it.key == "" || byKey)
+}
+
 // lookUp asks for all widgets that the items name, at once.
 func (s *Service) lookUp(ctx context.Context, actor identity.Actor, items []item) (catalog, error) {
 	c := catalog{byID: map[int64]*Widget{}, byKey: map[string]*Widget{}}
@@ -163,30 +170,47 @@ func (c catalog) find(it *item) (*Widget, string) {
 	return byKey, ""
 }
 
-// checkLayout refuses a layout whose items cannot be shown. ErrLayout, with a
-// message for each fault under "widgets_config".
+// checkDraft refuses a layout whose items cannot be shown, and gives the widgets
+// that it names. ErrLayout.
+func (s *Service) checkDraft(ctx context.Context, actor identity.Actor, d Draft) (catalog, error) {
+	if d.WidgetsConfig == nil {
+		return catalog{}, nil
+	}
+	return s.checkLayout(ctx, actor, d.WidgetsConfig)
+}
+
+// checkLayout refuses a layout whose items cannot be shown, and gives the
+// widgets that it names. ErrLayout, with a message for each fault under
+// "widgets_config".
 // Keys in planned count as known even where no widget has them yet.
-func (s *Service) checkLayout(ctx context.Context, actor identity.Actor, layout json.RawMessage, planned ...string) error {
+func (s *Service) checkLayout(ctx context.Context, actor identity.Actor, layout json.RawMessage, planned ...string) (catalog, error) {
 	if !present(layout) {
-		return layoutFault("This field may not be null.")
+		return catalog{}, layoutFault("This field may not be null.")
 	}
 	_, items := split(layout)
 	if len(items) > maxItems {
-		return layoutFault(fmt.Sprintf("A layout may hold at most %d widgets.", maxItems))
+		return catalog{}, errTooMany
 	}
 	known, err := s.lookUp(ctx, actor, items)
 	if err != nil {
-		return err
+		return catalog{}, err
 	}
 	for _, key := range planned {
 		if known.byKey[key] == nil {
 			known.byKey[key] = &Widget{Key: key}
 		}
 	}
+	return known, known.check(items)
+}
+
+var errTooMany = layoutFault(fmt.Sprintf("A layout may hold at most %d widgets.", maxItems))
+
+// check refuses items that cannot be shown. ErrLayout.
+func (c catalog) check(items []item) error {
 	var faults []string
-	c := newChecker(known)
+	checker := newChecker(c)
 	for i := range items {
-		for _, f := range c.check(&items[i]) {
+		for _, f := range checker.check(&items[i]) {
 			faults = append(faults, fmt.Sprintf("Item %d: %s", items[i].index+1, f))
 		}
 		if len(faults) >= maxFaults {
@@ -199,7 +223,7 @@ func (s *Service) checkLayout(ctx context.Context, actor identity.Actor, layout 
 	return nil
 }
 
-func layoutFault(messages ...string) error {
+func layoutFault(messages ...string) *fault.Error {
 	e := ErrLayout.Because(nil)
 	for _, m := range messages {
 		e.Fields = append(e.Fields, fault.Field{Name: "widgets_config", Code: e.Code, Message: m})

@@ -135,7 +135,7 @@ func (s *Service) PutRoleLayout(ctx context.Context, actor identity.Actor, role 
 	}
 	// What comes with bdash can be put back although its widgets may not exist
 	// yet: items without a widget are left out when a view is made.
-	if err := s.checkLayout(ctx, actor, layout, builtInKeys()...); err != nil {
+	if _, err := s.checkLayout(ctx, actor, layout, builtInKeys()...); err != nil {
 		return RoleLayout{}, err
 	}
 	if !startsWith(layout, '[') {
@@ -215,17 +215,7 @@ func (s *Service) fromStored(ctx context.Context, actor identity.Actor, layout j
 	for i := range items {
 		left[items[i].index] = len(c.check(&items[i])) > 0
 	}
-	kept := []byte{'['} // by hand: json.Marshal would rewrite what was sent
-	for i, element := range elements {
-		if left[i] {
-			continue
-		}
-		if len(kept) > 1 {
-			kept = append(kept, ',')
-		}
-		kept = append(kept, element...)
-	}
-	return append(kept, ']'), nil
+	return without(elements, left), nil
 }
 
 // newUUID makes a random UUID, version 4 of RFC 9562.

@@ -163,7 +163,7 @@ func TestLayoutPromotes(t *testing.T) {
 			t.Errorf("Layout = %+v, %v, want the default view, active", v, err)
 		}
 		b.wantOneActive(t, alice)
-		if err := b.Delete(ctx, alice, marked.ID); err != nil {
+		if err := b.Delete(ctx, alice, marked.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		if v, err = b.Layout(ctx, alice); err != nil || v.ID != newest.ID || !v.IsActive {

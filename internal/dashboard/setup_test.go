@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -23,9 +24,42 @@ type bundle struct {
 	*dashboard.Service
 	db      *sqlstore.DB
 	widgets *fakeWidgets
+	events  *fakeEvents
 
 	mu  sync.Mutex
 	now time.Time
+}
+
+// fakeEvents notes what it was told: "user view version".
+type fakeEvents struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (f *fakeEvents) DashboardUpdated(_ context.Context, userID, viewID, version int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, fmt.Sprint(userID, viewID, version))
+}
+
+// take gives what was told since the last time.
+func (f *fakeEvents) take() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	told := f.told
+	f.told = nil
+	return told
+}
+
+// SharedData knows a number for each widget; the fourth asks who is looking.
+func (f *fakeWidgets) SharedData(_ context.Context, owner identity.Actor, ids []int64) ([]dashboard.Seen, error) {
+	var seen []dashboard.Seen
+	for _, w := range f.all {
+		if slices.Contains(ids, w.ID) && (owner.IsAdmin() || !slices.Contains(f.hidden, w.ID)) {
+			seen = append(seen, dashboard.Seen{ID: w.ID, Name: w.Key, Data: json.RawMessage(fmt.Sprint(w.ID * 11)), Personal: w.ID == 4})
+		}
+	}
+	return seen, nil
 }
 
 // fakeWidgets knows a few widgets; hidden ones are seen by admins only.
@@ -69,8 +103,9 @@ func each(t *testing.T, test func(t *testing.T, b *bundle)) {
 }
 
 func newBundle(d *sqlstore.DB) *bundle {
-	b := &bundle{db: d, widgets: newWidgets(), now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
-	b.Service = &dashboard.Service{Store: &sqlstore.Dashboards{DB: d}, Widgets: b.widgets, Now: b.clock}
+	b := &bundle{db: d, widgets: newWidgets(), events: &fakeEvents{}, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	store := &sqlstore.Dashboards{DB: d}
+	b.Service = &dashboard.Service{Store: store, Shares: store, Widgets: b.widgets, Data: b.widgets, Events: b.events, Now: b.clock}
 	return b
 }
 
@@ -79,6 +114,12 @@ func (b *bundle) clock() time.Time {
 	defer b.mu.Unlock()
 	b.now = b.now.Add(time.Second)
 	return b.now
+}
+
+func (b *bundle) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
 }
 
 func (b *bundle) user(t *testing.T, name string, role identity.Role) identity.Actor {

@@ -27,6 +27,7 @@ const (
 	Throttled                   // 429: too many requests; RetryAfter says when
 	Unavailable                 // 503: a part that is needed is away
 	PaymentRequired             // 402: the budget does not pay for it
+	Precondition                // 412: the state that the caller started from is not there
 )
 
 // Error is one fault. Errors declared as package values are compared with

@@ -3,13 +3,13 @@ package oracle
 const (
 	whyCredentials = "credentials are granted to allowed origins only"
 	whyOrigin      = "an origin has neither a trailing slash nor upper case; only allowed ones get CORS headers"
-	whyPreflight   = "clients of the event streams also send If-Match, Last-Event-ID and X-Client-ID"
+	whyPreflight   = "clients also send If-Match, If-None-Match, Last-Event-ID, X-Client-ID and X-Change-Reason"
 	whyConsole     = "/admin/ is bdash's own console, not Django's"
 
 	anyDetail = `{"detail":"‹text›"}`
 
 	allowHeaders = "accept, accept-encoding, authorization, content-type, dnt, origin, user-agent, x-csrftoken, " +
-		"x-requested-with, if-match, last-event-id, x-client-id"
+		"x-requested-with, if-match, last-event-id, x-client-id, if-none-match, x-change-reason"
 )
 
 var (

@@ -45,6 +45,9 @@ type Draft struct {
 	SidebarCollapsed    *bool
 	ActiveDashboardView *string
 	TimeZone            *string
+	// Base is the state that the client started from: what was saved since is
+	// merged, or is a Conflict. nil: the last write wins.
+	Base *Base
 }
 
 // Store keeps preferences. Each method is one unit of work.
@@ -58,6 +61,9 @@ type Store interface {
 	// different fields at the same time are all kept. ErrNone before the user
 	// has any.
 	Update(ctx context.Context, userID int64, d Draft, now time.Time) (Preferences, error)
+	// Merge is Update of what change makes of the present state, with no other
+	// write in between. ErrNone, and what change returns.
+	Merge(ctx context.Context, userID int64, change func(Preferences) (Draft, error), now time.Time) (Preferences, error)
 }
 
 // Errors of this room.
@@ -66,6 +72,11 @@ var (
 	ErrNotFound = fault.New(fault.NotFound, "preference.not_found", "Not found.")
 	// ErrNone stays between the store and the service.
 	ErrNone = fault.New(fault.NotFound, "preference.none", "Not found.")
+	// ErrConflict is what a Conflict matches.
+	ErrConflict = fault.New(fault.Conflict, "preference.conflict", "The preferences were changed elsewhere in the same places.")
+	// ErrStale: the state that the client started from is not known.
+	ErrStale = fault.New(fault.Precondition, "preference.stale",
+		"If-Match names no state of these preferences. Read them again and repeat the change.")
 	// ErrTimeZone matches the faults of an unknown time zone.
 	ErrTimeZone = fault.New(fault.Invalid, "preference.time_zone", "Unknown time zone.")
 )
@@ -86,7 +97,7 @@ func (s *Service) Of(ctx context.Context, actor identity.Actor) (Preferences, er
 }
 
 // Update changes the actor's preferences. An empty draft only moves UpdatedAt.
-// ErrTimeZone, with its field.
+// ErrTimeZone, with its field; with a Base also a Conflict and ErrStale.
 func (s *Service) Update(ctx context.Context, actor identity.Actor, d Draft) (Preferences, error) {
 	if d.TimeZone != nil {
 		if err := checkTimeZone(*d.TimeZone); err != nil {
@@ -94,14 +105,21 @@ func (s *Service) Update(ctx context.Context, actor identity.Actor, d Draft) (Pr
 		}
 	}
 	now := s.now()
-	p, err := s.Store.Update(ctx, actor.UserID, d, now)
+	p, err := s.write(ctx, actor.UserID, d, now)
 	if !errors.Is(err, ErrNone) {
 		return p, err
 	}
 	if _, err := s.Store.Create(ctx, initial(actor.UserID, now)); err != nil {
 		return Preferences{}, err
 	}
-	return s.Store.Update(ctx, actor.UserID, d, now)
+	return s.write(ctx, actor.UserID, d, now)
+}
+
+func (s *Service) write(ctx context.Context, userID int64, d Draft, now time.Time) (Preferences, error) {
+	if d.Base == nil {
+		return s.Store.Update(ctx, userID, d, now)
+	}
+	return s.Store.Merge(ctx, userID, d.over, now)
 }
 
 // initial is what a user starts with: the guide's defaults.

@@ -20,7 +20,7 @@ type Dashboards struct{ DB *DB }
 func viewOf(r *db.DashboardView) dashboard.View {
 	return dashboard.View{
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description, WidgetsConfig: json.RawMessage(r.WidgetsConfig),
-		IsDefault: r.IsDefault, IsActive: r.IsActive, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		IsDefault: r.IsDefault, IsActive: r.IsActive, Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }
 
@@ -50,7 +50,7 @@ func (s *Dashboards) Active(ctx context.Context, userID int64) (dashboard.View, 
 }
 
 var viewList = ListSpec{
-	Columns: "id, user_id, name, description, widgets_config, is_default, is_active, created_at, updated_at",
+	Columns: "id, user_id, name, description, widgets_config, is_default, is_active, version, created_at, updated_at",
 	From:    "dashboard_views",
 	Where:   "user_id = $1",
 	ID:      "id",
@@ -76,7 +76,7 @@ func (s *Dashboards) List(ctx context.Context, userID int64, req page.Request) (
 func scanView(rows pgx.Rows) (dashboard.View, error) {
 	var v dashboard.View
 	var config string
-	err := rows.Scan(&v.ID, &v.UserID, &v.Name, &v.Description, &config, &v.IsDefault, &v.IsActive, &v.CreatedAt, &v.UpdatedAt)
+	err := rows.Scan(&v.ID, &v.UserID, &v.Name, &v.Description, &config, &v.IsDefault, &v.IsActive, &v.Version, &v.CreatedAt, &v.UpdatedAt)
 	v.WidgetsConfig = json.RawMessage(config)
 	return v, err
 }
@@ -94,8 +94,9 @@ func (s *Dashboards) inUserTx(ctx context.Context, userID int64, fn func(*Tx) er
 	}))
 }
 
-// insertView also switches the others off when the new one is active.
-func insertView(ctx context.Context, tx *Tx, v dashboard.View) (dashboard.View, error) {
+// insertView also switches the others off when the new one is active, and
+// stores the first revision.
+func insertView(ctx context.Context, tx *Tx, v dashboard.View, edit dashboard.Edit) (dashboard.View, error) {
 	if v.IsActive {
 		if err := tx.DeactivateViews(ctx, db.DeactivateViewsParams{UserID: v.UserID}); err != nil {
 			return dashboard.View{}, err
@@ -106,43 +107,69 @@ func insertView(ctx context.Context, tx *Tx, v dashboard.View) (dashboard.View, 
 		IsDefault: v.IsDefault, IsActive: v.IsActive, SearchText: SearchText(v.Name, v.Description),
 		CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt,
 	})
-	return viewOf(&row), err
+	if err != nil {
+		return dashboard.View{}, err
+	}
+	created := viewOf(&row)
+	return created, insertRevision(ctx, tx, &created, edit, dashboard.CreatedSummary)
 }
 
-func updateView(ctx context.Context, tx *Tx, v dashboard.View) (dashboard.View, error) {
+// updateView writes v in place of before, and stores a revision if its state is
+// another one.
+func updateView(ctx context.Context, tx *Tx, before, v *dashboard.View, edit dashboard.Edit) (dashboard.View, error) {
 	if v.IsActive {
 		if err := tx.DeactivateViews(ctx, db.DeactivateViewsParams{UserID: v.UserID, But: v.ID}); err != nil {
 			return dashboard.View{}, err
 		}
 	}
+	changed := !v.SameState(before)
+	if changed {
+		if v.Version == 1 {
+			if err := tx.EnsureFirstRevision(ctx, v.ID); err != nil {
+				return dashboard.View{}, err
+			}
+		}
+		v.Version++
+	}
 	row, err := tx.UpdateView(ctx, db.UpdateViewParams{
 		ID: v.ID, UserID: v.UserID, Name: v.Name, Description: v.Description, WidgetsConfig: string(v.WidgetsConfig),
 		IsDefault: v.IsDefault, IsActive: v.IsActive, SearchText: SearchText(v.Name, v.Description), UpdatedAt: v.UpdatedAt,
+		Version: v.Version,
 	})
-	return viewOf(&row), err
+	if err != nil {
+		return dashboard.View{}, err
+	}
+	updated := viewOf(&row)
+	if changed {
+		err = insertRevision(ctx, tx, &updated, edit, dashboard.Summarize(before, &updated))
+	}
+	return updated, err
 }
 
 // Create implements dashboard.Store.
-func (s *Dashboards) Create(ctx context.Context, v dashboard.View) (created dashboard.View, err error) {
+func (s *Dashboards) Create(ctx context.Context, v dashboard.View, edit dashboard.Edit) (created dashboard.View, err error) {
 	err = s.inUserTx(ctx, v.UserID, func(tx *Tx) error {
-		created, err = insertView(ctx, tx, v)
+		created, err = insertView(ctx, tx, v, edit)
 		return err
 	})
 	return created, err
 }
 
 // Update implements dashboard.Store.
-func (s *Dashboards) Update(ctx context.Context, userID, id int64, change func(*dashboard.View) error) (updated dashboard.View, err error) {
-	err = s.inUserTx(ctx, userID, func(tx *Tx) error {
-		row, err := tx.ViewByID(ctx, db.ViewByIDParams{ID: id, UserID: userID})
+func (s *Dashboards) Update(
+	ctx context.Context, edit dashboard.Edit, id int64, change dashboard.Change,
+) (updated dashboard.View, err error) {
+	err = s.inUserTx(ctx, edit.UserID, func(tx *Tx) error {
+		row, err := tx.ViewByID(ctx, db.ViewByIDParams{ID: id, UserID: edit.UserID})
 		if err != nil {
 			return err
 		}
-		v := viewOf(&row)
-		if err := change(&v); err != nil {
+		before := viewOf(&row)
+		v := before
+		if err := change(&v, pastOf(ctx, tx, &before)); err != nil {
 			return err
 		}
-		updated, err = updateView(ctx, tx, v)
+		updated, err = updateView(ctx, tx, &before, &v, edit)
 		return err
 	})
 	return updated, err
@@ -150,32 +177,33 @@ func (s *Dashboards) Update(ctx context.Context, userID, id int64, change func(*
 
 // ChangeActive implements dashboard.Store.
 func (s *Dashboards) ChangeActive(
-	ctx context.Context, userID int64, first *dashboard.View, change func(*dashboard.View) error,
+	ctx context.Context, edit dashboard.Edit, first *dashboard.View, change dashboard.Change,
 ) (active dashboard.View, err error) {
-	err = s.inUserTx(ctx, userID, func(tx *Tx) error {
-		v, stored, err := activeView(ctx, tx, userID)
+	err = s.inUserTx(ctx, edit.UserID, func(tx *Tx) error {
+		before, stored, err := activeView(ctx, tx, edit.UserID)
 		if err != nil {
 			return err
 		}
-		exists := v.ID != 0
+		exists := before.ID != 0
 		if !exists {
 			if first == nil {
 				return dashboard.ErrNoView
 			}
-			v = *first
+			before = *first
 		}
+		v := before
 		if change != nil {
-			if err := change(&v); err != nil {
+			if err := change(&v, pastOf(ctx, tx, &before)); err != nil {
 				return err
 			}
 		}
 		switch {
 		case !exists:
-			active, err = insertView(ctx, tx, v)
+			active, err = insertView(ctx, tx, v, edit)
 		case stored && change == nil:
 			active = v
 		default:
-			active, err = updateView(ctx, tx, v)
+			active, err = updateView(ctx, tx, &before, &v, edit)
 		}
 		return err
 	})
@@ -203,7 +231,10 @@ func activeView(ctx context.Context, tx *Tx, userID int64) (v dashboard.View, st
 }
 
 // Duplicate implements dashboard.Store.
-func (s *Dashboards) Duplicate(ctx context.Context, userID, id int64, now time.Time) (duplicate dashboard.View, err error) {
+func (s *Dashboards) Duplicate(
+	ctx context.Context, edit dashboard.Edit, id int64, now time.Time,
+) (duplicate dashboard.View, err error) {
+	userID := edit.UserID
 	err = s.inUserTx(ctx, userID, func(tx *Tx) error {
 		row, err := tx.ViewByID(ctx, db.ViewByIDParams{ID: id, UserID: userID})
 		if err != nil {
@@ -216,15 +247,23 @@ func (s *Dashboards) Duplicate(ctx context.Context, userID, id int64, now time.T
 		v := viewOf(&row)
 		v.Name = dashboard.CopyName(v.Name, func(name string) bool { return slices.Contains(names, name) })
 		v.IsActive, v.IsDefault, v.CreatedAt, v.UpdatedAt = false, false, now, now
-		duplicate, err = insertView(ctx, tx, v)
+		duplicate, err = insertView(ctx, tx, v, edit)
 		return err
 	})
 	return duplicate, err
 }
 
 // Delete implements dashboard.Store.
-func (s *Dashboards) Delete(ctx context.Context, userID, id int64) error {
+func (s *Dashboards) Delete(ctx context.Context, userID, id int64, may func(*dashboard.View) error) error {
 	return s.inUserTx(ctx, userID, func(tx *Tx) error {
+		row, err := tx.ViewByID(ctx, db.ViewByIDParams{ID: id, UserID: userID})
+		if err != nil {
+			return err
+		}
+		v := viewOf(&row)
+		if err := may(&v); err != nil {
+			return err
+		}
 		n, err := tx.DeleteView(ctx, db.DeleteViewParams{ID: id, UserID: userID})
 		if err == nil && n == 0 {
 			err = dashboard.ErrNotFound

@@ -56,6 +56,34 @@ func (s *Preferences) Create(ctx context.Context, p preference.Preferences) (sto
 
 // Update implements preference.Store.
 func (s *Preferences) Update(ctx context.Context, userID int64, d preference.Draft, now time.Time) (preference.Preferences, error) {
+	row, err := s.DB.W().UpdatePreferences(ctx, preferencesChange(userID, d, now))
+	// Also after an error: a context that ends late does not undo the write.
+	s.DB.forgetAccess(userID)
+	return preferencesOf(&row), preferencesFault(err)
+}
+
+// Merge implements preference.Store.
+func (s *Preferences) Merge(
+	ctx context.Context, userID int64, change func(preference.Preferences) (preference.Draft, error), now time.Time,
+) (merged preference.Preferences, err error) {
+	err = s.DB.InTx(ctx, func(tx *Tx) error {
+		row, err := tx.LockPreferences(ctx, userID)
+		if err != nil {
+			return err
+		}
+		d, err := change(preferencesOf(&row))
+		if err != nil {
+			return err
+		}
+		row, err = tx.UpdatePreferences(ctx, preferencesChange(userID, d, now))
+		merged = preferencesOf(&row)
+		return err
+	})
+	s.DB.forgetAccess(userID)
+	return merged, preferencesFault(err)
+}
+
+func preferencesChange(userID int64, d preference.Draft, now time.Time) db.UpdatePreferencesParams {
 	arg := db.UpdatePreferencesParams{UserID: userID, Now: now}
 	arg.SetLocale, arg.Locale = given(d.Locale)
 	arg.SetThemeMode, arg.ThemeMode = given(d.ThemeMode)
@@ -63,10 +91,7 @@ func (s *Preferences) Update(ctx context.Context, userID int64, d preference.Dra
 	arg.SetSidebarCollapsed, arg.SidebarCollapsed = given(d.SidebarCollapsed)
 	arg.SetActiveDashboardView, arg.ActiveDashboardView = given(d.ActiveDashboardView)
 	arg.SetTimeZone, arg.TimeZone = given(d.TimeZone)
-	row, err := s.DB.W().UpdatePreferences(ctx, arg)
-	// Also after an error: a context that ends late does not undo the write.
-	s.DB.forgetAccess(userID)
-	return preferencesOf(&row), preferencesFault(err)
+	return arg
 }
 
 // given is what a change says of one field: whether it is set, and to what.

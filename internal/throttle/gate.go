@@ -10,7 +10,7 @@ import (
 )
 
 // Rates are the throttles of a server; a zero rate is off.
-type Rates struct{ Anon, User, Login, LoginAddress, Docs Rate }
+type Rates struct{ Anon, User, Login, LoginAddress, Docs, Share Rate }
 
 // Gate counts requests by who makes them. The dialects of one server share its
 // keys, so that what one counted the other knows.

@@ -139,7 +139,7 @@ func open(t testing.TB, opts *Options) *Server {
 	}
 	env := []string{
 		"DATABASE_URL=" + opts.Database, "DATA_DIR=" + t.TempDir(), "SECRET_KEY=" + oracle.SecretKey,
-		"THROTTLE_ANON=", "THROTTLE_USER=", "THROTTLE_LOGIN=", "THROTTLE_DOCS=", "METRICS_ADDR=", "GATEWAY_ADDR=127.0.0.1:0", "LOG_LEVEL=warn",
+		"THROTTLE_ANON=", "THROTTLE_USER=", "THROTTLE_LOGIN=", "THROTTLE_DOCS=", "THROTTLE_SHARE=", "METRICS_ADDR=", "GATEWAY_ADDR=127.0.0.1:0", "LOG_LEVEL=warn",
 	}
 	if redis := os.Getenv("TEST_REDIS_URL"); redis != "" && !strings.HasPrefix(opts.Database, "sqlite") {
 		env = append(env, "REDIS_URL="+redis)

@@ -11,7 +11,7 @@ import (
 )
 
 const activeView = `-- name: ActiveView :one
-SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at FROM dashboard_views WHERE user_id = $1 AND is_active
+SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at, version FROM dashboard_views WHERE user_id = $1 AND is_active
 `
 
 func (q *Queries) ActiveView(ctx context.Context, userID int64) (DashboardView, error) {
@@ -28,6 +28,7 @@ func (q *Queries) ActiveView(ctx context.Context, userID int64) (DashboardView, 
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Version,
 	)
 	return i, err
 }
@@ -66,7 +67,7 @@ func (q *Queries) DeleteView(ctx context.Context, arg DeleteViewParams) (int64, 
 const insertView = `-- name: InsertView :one
 INSERT INTO dashboard_views (user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at
+RETURNING id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at, version
 `
 
 type InsertViewParams struct {
@@ -105,12 +106,13 @@ func (q *Queries) InsertView(ctx context.Context, arg InsertViewParams) (Dashboa
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Version,
 	)
 	return i, err
 }
 
 const newestView = `-- name: NewestView :one
-SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at FROM dashboard_views WHERE user_id = $1 ORDER BY is_default DESC, created_at DESC, id DESC LIMIT 1
+SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at, version FROM dashboard_views WHERE user_id = $1 ORDER BY is_default DESC, created_at DESC, id DESC LIMIT 1
 `
 
 func (q *Queries) NewestView(ctx context.Context, userID int64) (DashboardView, error) {
@@ -127,6 +129,7 @@ func (q *Queries) NewestView(ctx context.Context, userID int64) (DashboardView, 
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Version,
 	)
 	return i, err
 }
@@ -182,9 +185,9 @@ func (q *Queries) RoleLayout(ctx context.Context, role string) (RoleLayout, erro
 const updateView = `-- name: UpdateView :one
 UPDATE dashboard_views
 SET name = $1, description = $2, widgets_config = $3, is_default = $4,
-    is_active = $5, search_text = $6, updated_at = $7
-WHERE id = $8 AND user_id = $9
-RETURNING id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at
+    is_active = $5, search_text = $6, updated_at = $7, version = $8
+WHERE id = $9 AND user_id = $10
+RETURNING id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at, version
 `
 
 type UpdateViewParams struct {
@@ -195,6 +198,7 @@ type UpdateViewParams struct {
 	IsActive      bool
 	SearchText    string
 	UpdatedAt     time.Time
+	Version       int64
 	ID            int64
 	UserID        int64
 }
@@ -208,6 +212,7 @@ func (q *Queries) UpdateView(ctx context.Context, arg UpdateViewParams) (Dashboa
 		arg.IsActive,
 		arg.SearchText,
 		arg.UpdatedAt,
+		arg.Version,
 		arg.ID,
 		arg.UserID,
 	)
@@ -223,12 +228,13 @@ func (q *Queries) UpdateView(ctx context.Context, arg UpdateViewParams) (Dashboa
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Version,
 	)
 	return i, err
 }
 
 const viewByID = `-- name: ViewByID :one
-SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at FROM dashboard_views WHERE id = $1 AND user_id = $2
+SELECT id, user_id, name, description, widgets_config, is_default, is_active, search_text, created_at, updated_at, version FROM dashboard_views WHERE id = $1 AND user_id = $2
 `
 
 type ViewByIDParams struct {
@@ -250,6 +256,7 @@ func (q *Queries) ViewByID(ctx context.Context, arg ViewByIDParams) (DashboardVi
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Version,
 	)
 	return i, err
 }

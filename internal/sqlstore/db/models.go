@@ -115,6 +115,7 @@ type DashboardView struct {
 	SearchText    string
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
+	Version       int64
 }
 
 type Datasource struct {
@@ -255,6 +256,33 @@ type UserPreference struct {
 	Version             int64
 	CreatedAt           time.Time
 	UpdatedAt           time.Time
+}
+
+type ViewRevision struct {
+	ID            int64
+	ViewID        int64
+	Number        int64
+	Name          string
+	Description   string
+	WidgetsConfig string
+	IsDefault     bool
+	ChangedBy     *int64
+	KeyID         *int64
+	Reason        string
+	Summary       string
+	Restored      *int64
+	Surplus       bool
+	CreatedAt     time.Time
+}
+
+type ViewShare struct {
+	ID          int64
+	ViewID      int64
+	Hash        string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	Visits      int64
+	LastVisitAt *time.Time
 }
 
 type Widget struct {

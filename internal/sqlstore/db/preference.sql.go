@@ -38,6 +38,32 @@ func (q *Queries) CreatePreferences(ctx context.Context, arg CreatePreferencesPa
 	return err
 }
 
+const lockPreferences = `-- name: LockPreferences :one
+UPDATE user_preferences SET version = version WHERE user_id = $1
+RETURNING id, user_id, locale, theme_mode, active_theme_id, sidebar_collapsed, active_dashboard_view, time_zone, version, created_at, updated_at
+`
+
+// Takes the row's lock on PostgreSQL (SQLite has one writer): what follows in
+// the transaction happens one after another for this user.
+func (q *Queries) LockPreferences(ctx context.Context, userID int64) (UserPreference, error) {
+	row := q.db.QueryRow(ctx, lockPreferences, userID)
+	var i UserPreference
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.Locale,
+		&i.ThemeMode,
+		&i.ActiveThemeID,
+		&i.SidebarCollapsed,
+		&i.ActiveDashboardView,
+		&i.TimeZone,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const preferencesOf = `-- name: PreferencesOf :one
 SELECT id, user_id, locale, theme_mode, active_theme_id, sidebar_collapsed, active_dashboard_view, time_zone, version, created_at, updated_at FROM user_preferences WHERE user_id = $1
 `

@@ -21,7 +21,7 @@ RETURNING *;
 -- name: UpdateView :one
 UPDATE dashboard_views
 SET name = @name, description = @description, widgets_config = @widgets_config, is_default = @is_default,
-    is_active = @is_active, search_text = @search_text, updated_at = @updated_at
+    is_active = @is_active, search_text = @search_text, updated_at = @updated_at, version = @version
 WHERE id = @id AND user_id = @user_id
 RETURNING *;
 

@@ -21,3 +21,9 @@ SET locale                = CASE WHEN CAST(@set_locale AS BOOLEAN) THEN @locale 
     updated_at = @now
 WHERE user_id = @user_id
 RETURNING *;
+
+-- Takes the row's lock on PostgreSQL (SQLite has one writer): what follows in
+-- the transaction happens one after another for this user.
+-- name: LockPreferences :one
+UPDATE user_preferences SET version = version WHERE user_id = @user_id
+RETURNING *;
