@@ -44,6 +44,8 @@ type User struct {
 	TokensValidAfter *time.Time
 	// ThemesVersion moves with every write to the user's themes.
 	ThemesVersion int64
+	// ViewsVersion moves with every write to the user's dashboard views.
+	ViewsVersion int64
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }

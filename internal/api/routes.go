@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/bdash/bdash/internal/drf"
+	"github.com/bdash/bdash/internal/widget"
 )
 
 const (
@@ -16,6 +17,12 @@ const (
 
 // signedIn are the credentials of what API keys may not do.
 var signedIn = []string{"bearerAuth"}
+
+// periodParams document ?period=.
+var periodParams = []drf.Param{{Name: "period", Enum: widget.Periods, Text: "What the data are about, in whole days of the user's time zone, today included, beside the same time before. Replaces the period of the settings; only for widgets whose query asks for one."}}
+
+// shapesExample is shortened.
+const shapesExample = `{"stats":{"type":"object"},"chart":{"type":"object"},"chart-pie":{"type":"object"},"table":{"type":"object"},"calendar":{"type":"object"},"list":{"type":"object"},"activity-feed":{"type":"object"},"quick-actions":{"type":"object"}}`
 
 // op documents a method; what the view says already is not said again.
 func op(summary string) drf.Operation { return drf.Operation{Summary: summary} }
@@ -143,6 +150,8 @@ func (s *Server) dashboardViews() []*drf.View {
 			{Verb: delete, Handler: s.deleteShare, Doc: op("Revoke a link to a view")}}},
 		&drf.View{Path: "share/{token}/", Name: "Shared View", Auth: drf.AuthIgnored, Throttle: s.countShared, Methods: []drf.Method{
 			{Verb: get, Handler: s.sharedView, Doc: drf.Operation{Summary: "A view that was shared", Text: "For anybody who has the link; never asks a source for fresh data.", Out: shownFields}}}},
+		&drf.View{Path: "dashboard/views/{id}/data/", Name: "View Data", Description: "The data of a view's widgets", Methods: []drf.Method{
+			{Verb: get, Handler: s.viewData, Doc: drf.Operation{Summary: "The data of all widgets of a view", Text: "One entry for each visible item of the layout that names a widget, in its order; an item's config replaces the user's settings of the widget.", Out: viewDataShape, Params: periodParams}}}},
 		&drf.View{Path: "dashboard/layout/", Name: "Layout", Description: "The active view", Methods: []drf.Method{
 			{Verb: get, Handler: s.getLayout, Doc: drf.Operation{Summary: "The active view", Text: "Made from the default of the user's role if there is no view yet.", Out: viewFields}},
 			{Verb: put, Handler: s.putLayout, Doc: drf.Operation{Summary: "Change the active view", Text: mergeText, In: layoutFields, Out: viewFields, Errors: mergeErrors}}}},
@@ -175,15 +184,17 @@ func (s *Server) widgetViews() []*drf.View {
 		&drf.View{Path: "widgets/", Name: "Widget List", Metadata: widgetFields, Methods: []drf.Method{
 			{Verb: get, Handler: s.listWidgets, Doc: drf.Operation{Summary: "Public widgets and the own ones", Out: widgetFields, List: true, Params: drf.ListParams(widgetOrderings, "name and description", widgetFilters)}},
 			{Verb: post, Handler: s.createWidget, Doc: drf.Operation{Summary: "Make a widget", In: widgetFields, Out: widgetFields, Status: http.StatusCreated}}}},
+		&drf.View{Path: "widgets/shapes/", Name: "Widget Shapes", Methods: []drf.Method{
+			{Verb: get, Handler: s.widgetShapes, Doc: drf.Operation{ID: "widgets_shapes", Summary: "The JSON Schemas of widgets' data, by shape", Example: shapesExample}}}},
 		&drf.View{Path: "widgets/{id}/", Name: "Widget Instance", Methods: []drf.Method{
 			{Verb: get, Handler: s.retrieveWidget, Doc: drf.Operation{Summary: "A widget", Out: widgetFields}},
 			{Verb: patch, Handler: s.patchWidget, Doc: drf.Operation{Summary: "Change a widget", In: widgetFields, PartialIn: true, Out: widgetFields, Errors: []int{http.StatusForbidden}}},
 			{Verb: delete, Handler: s.deleteWidget, Doc: drf.Operation{Summary: "Delete a widget", Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "widgets/{id}/data/", Name: "Data", Description: "Get widget data for current user", Methods: []drf.Method{
-			{Verb: get, Handler: s.widgetData, Doc: drf.Operation{Summary: "A widget's data", Out: widgetDataShape}},
+			{Verb: get, Handler: s.widgetData, Doc: drf.Operation{Summary: "A widget's data", Text: "The shape of `data` follows from the widget's type and variant: see widgets/shapes/. Stale data is answered at once while newer is fetched.", Out: widgetDataShape, Params: periodParams}},
 			{Verb: put, Handler: s.putWidgetData, Doc: drf.Operation{Summary: "Store a widget's data", In: widgetDataFields, Out: widgetDataShape, Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "widgets/{id}/refresh/", Name: "Refresh", Description: "Force refresh widget data", Methods: []drf.Method{
-			{Verb: post, Handler: s.refreshWidget, Doc: drf.Operation{Summary: "Fetch a widget's data anew", Example: `{"message":"Widget data refresh triggered"}`}}}},
+			{Verb: post, Handler: s.refreshWidget, Doc: drf.Operation{Summary: "Fetch a widget's data anew", Text: "In the background; the task tells how it went.", Out: refreshShape, Params: periodParams}}}},
 		&drf.View{Path: "widgets/{id}/config/", Name: "Config", Description: "The user's settings of a widget", Methods: []drf.Method{
 			{Verb: get, Handler: s.widgetConfig, Doc: drf.Operation{Summary: "The own settings of a widget", Example: `{"config":{"limit":10}}`}},
 			{Verb: put, Handler: s.putWidgetConfig, Doc: drf.Operation{Summary: "Change the own settings of a widget", In: widgetConfigFields, Example: `{"config":{"limit":10}}`}}}},

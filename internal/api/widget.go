@@ -66,7 +66,7 @@ func declareWidgetFeed(s *drf.Serializer[widget.Widget, widget.Draft]) {
 var (
 	widgetOrderings = []string{"id", "name", "widget_type", "description", "config_schema", "is_public", "created_by", "created_at", "updated_at", "key",
 		"source", "datasource", "query", "mapping", "cache_ttl", "refresh_every", "variant"}
-	widgetFilters   = []drf.Filter{{Field: "widget_type", Choices: widget.Types}, {Field: "is_public", Boolean: true}, {Field: "source"}}
+	widgetFilters = []drf.Filter{{Field: "widget_type", Choices: widget.Types}, {Field: "is_public", Boolean: true}, {Field: "source"}}
 )
 
 func (s *Server) listWidgets(w http.ResponseWriter, r *drf.Request) error {
@@ -154,24 +154,6 @@ func declareWidgetData() *drf.Serializer[widget.Data, widget.Push] {
 	return s
 }
 
-// noWidgetData is the guide's answer, word for word.
-const noWidgetData = `{"data":{},"message":"No data available"}`
-
-func (s *Server) widgetData(w http.ResponseWriter, r *drf.Request) error {
-	id, err := r.PathInt("id")
-	if err != nil {
-		return err
-	}
-	d, err := s.Widgets.Data(r.Context(), actor(r), id)
-	if errors.Is(err, widget.ErrNoData) {
-		return r.RespondJSON(w, http.StatusOK, []byte(noWidgetData))
-	}
-	if err != nil {
-		return err
-	}
-	return respondWidgetData(w, r, &d)
-}
-
 func (s *Server) putWidgetData(w http.ResponseWriter, r *drf.Request) error {
 	id, err := s.writableWidget(r)
 	if err != nil {
@@ -188,30 +170,7 @@ func (s *Server) putWidgetData(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	return respondWidgetData(w, r, &d)
-}
-
-func respondWidgetData(w http.ResponseWriter, r *drf.Request, d *widget.Data) error {
-	return r.Respond(w, http.StatusOK, func(dst []byte) []byte {
-		dst = append(append(dst, `{"data":`...), d.Data...)
-		dst = drf.AppendTime(append(dst, `,"meta":{"fetched_at":`...), d.FetchedAt)
-		dst = drf.AppendTime(append(dst, `,"expires_at":`...), d.ExpiresAt())
-		dst = strconv.AppendBool(append(dst, `,"stale":`...), d.Stale)
-		dst = drf.AppendString(append(dst, `,"source":`...), d.Source())
-		return append(dst, "}}"...)
-	})
-}
-
-// refreshWidget never reads the body, whatever it is.
-func (s *Server) refreshWidget(w http.ResponseWriter, r *drf.Request) error {
-	id, err := r.PathInt("id")
-	if err != nil {
-		return err
-	}
-	if err := s.Widgets.Refresh(r.Context(), actor(r), id); err != nil {
-		return err
-	}
-	return r.RespondJSON(w, http.StatusOK, []byte(`{"message":"Widget data refresh triggered"}`))
+	return r.Respond(w, http.StatusOK, func(dst []byte) []byte { return append(appendWidgetData(append(dst, '{'), &d), '}') })
 }
 
 // widgetSettings is the body of widgets/{id}/config/.

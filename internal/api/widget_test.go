@@ -151,7 +151,7 @@ func TestWidgetDataOverTheWire(t *testing.T) {
 		path := newWidget(t, s, editor.Access, `{"name":"P","widget_type":"stats","is_public":true}`)
 		play(t, s, []call{
 			{user.Access, http.MethodGet, path + "data/", "", 200, `{"data":{},"message":"No data available"}`},
-			{user.Access, http.MethodPost, path + "refresh/", `{"a`, 200, `{"message":"Widget data refresh triggered"}`},
+			{user.Access, http.MethodPost, path + "refresh/", `{"a`, 200, `{"message":"Widget data refresh triggered","task_id":null}`},
 		})
 		stamps := `"meta":\{"fetched_at":"([^"]*)","expires_at":"([^"]*)","stale":false,"source":"push"\}\}$`
 		put := s.Do(t, editor.Access, http.MethodPut, path+"data/", `{"data":{"b":[1,2.50,null],"a":"✓"},"cache_ttl":"60"}`)

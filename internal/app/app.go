@@ -68,6 +68,8 @@ type Options struct {
 	// NoJobs leaves background jobs to another process.
 	NoJobs  bool
 	Version string
+	// Sources replaces what widgets are fed by.
+	Sources widget.Sources
 }
 
 // failureFloor hides how long the check of an old password hash takes.
@@ -149,6 +151,7 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 	periodic := append(a.registerBackup(workers),
 		job.Periodic{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }},
 		job.Periodic{ID: "dashboard.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepViewsArgs{}} }})
+	periodic = append(periodic, a.registerWidgets(workers)...)
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
 		Periodic: periodic,
@@ -211,7 +214,9 @@ func (a *App) wire(opts Options) error {
 	for i, key := range cfg.SecretKeyFallbacks {
 		fallbacks[i] = key.Reveal()
 	}
-	widgets := &widget.Service{Store: &sqlstore.Widgets{DB: a.DB}, Now: a.now}
+	preferences := &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now}
+	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now}
+	widgets := a.newWidgets(accounts, preferences, notes, opts.Sources)
 	views := &sqlstore.Dashboards{DB: a.DB}
 	a.API = &api.Server{
 		Accounts: accounts,
@@ -225,10 +230,10 @@ func (a *App) wire(opts Options) error {
 		},
 		Themes:      &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now},
 		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now},
-		Preferences: &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now},
+		Preferences: preferences,
 		Widgets:     widgets,
 		Agents:      &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now},
-		Notify:      &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now},
+		Notify:      notes,
 		Tasks:       a.Jobs,
 		Log:         a.Log,
 		Unavailable: sqlstore.IsUnavailable,
@@ -252,6 +257,9 @@ func (a *App) wire(opts Options) error {
 
 // Close releases what New opened; Serve must have returned.
 func (a *App) Close() {
+	if a.API != nil {
+		a.API.Widgets.Close()
+	}
 	if a.metricsListener != nil {
 		_ = a.metricsListener.Close() // open only if Serve was never called
 	}

@@ -89,6 +89,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		err = errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
 	}
 	err = errors.Join(err, <-gatewayDone)
+	a.API.Widgets.Close() // what is being fetched belongs to no request
 	a.stopJobs(drain, jobs)
 	return err
 }

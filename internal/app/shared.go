@@ -18,11 +18,11 @@ func (c catalog) SharedData(ctx context.Context, owner identity.Actor, ids []int
 	out := make([]dashboard.Seen, 0, len(found))
 	for _, w := range found {
 		seen := dashboard.Seen{ID: w.ID, Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description}
-		d, err := c.widgets.Data(ctx, owner, w.ID)
+		d, err := c.widgets.Data(ctx, owner, w.ID, widget.Request{Stored: true})
 		switch {
 		case err == nil:
 			seen.Data, seen.FetchedAt, seen.ExpiresAt, seen.Stale = d.Data, d.FetchedAt, d.ExpiresAt(), d.Stale
-		case errors.Is(err, widget.ErrNotFound): // deleted just now
+		case errors.Is(err, widget.ErrNotFound), errors.Is(err, widget.ErrPersonal): // deleted just now; the owner's own
 			continue
 		case !errors.Is(err, widget.ErrNoData):
 			return nil, err

@@ -70,6 +70,8 @@ type Access struct {
 	// PreferencesVersion is the version of the user's preferences; 0 before
 	// there are any.
 	PreferencesVersion int64
+	// WidgetEpoch moves with every write that the answer of a widget may show.
+	WidgetEpoch int64
 }
 
 // Actor is the one who asks.

@@ -128,6 +128,7 @@ func viewsTable() *tableSpec {
 		keys:     []uniqueKey{ownName("view"), oneActive("view")},
 		identity: []string{"created_at"},
 		identify: createdAt,
+		version:  &versionColumn{"users", "views_version", "user_id"},
 		survey:   func(im *run, r *reader) { surveyActive(im.activeViews, r) },
 		convert:  convertView,
 	}

@@ -95,7 +95,12 @@ func Run(ctx context.Context, opts Options) (Report, error) {
 		im = newRun(opts, src)
 		im.q = opts.Target.ReadDBTX()
 		im.inTx = func(ctx context.Context, fn func(dbtx) error) error {
-			return opts.Target.InTx(ctx, func(tx *sqlstore.Tx) error { return fn(tx.DBTX()) })
+			return opts.Target.InTx(ctx, func(tx *sqlstore.Tx) error {
+				if err := fn(tx.DBTX()); err != nil {
+					return err
+				}
+				return tx.BumpWidgetEpoch(ctx) // for a bdash that runs meanwhile
+			})
 		}
 		err = im.all(ctx)
 	}

@@ -112,3 +112,14 @@ func (d *DB) forgetAccess(userID int64) {
 		d.access.forget(userID)
 	}
 }
+
+// forgetWidgetEpoch is forgetAccess for a committed BumpWidgetEpoch, which
+// everybody's requests carry.
+func (d *DB) forgetWidgetEpoch() {
+	if d.access == nil {
+		return
+	}
+	d.access.mu.Lock()
+	defer d.access.mu.Unlock()
+	d.access.clear()
+}

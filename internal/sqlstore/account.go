@@ -33,7 +33,8 @@ func userOf(r *db.User) account.User {
 		FirstName: r.FirstName, LastName: r.LastName, Role: identity.Role(r.Role), Status: identity.Status(r.Status),
 		IsActive: r.IsActive, Avatar: r.Avatar, Bio: r.Bio, PreferredLocale: r.PreferredLocale, ThemeMode: r.ThemeMode,
 		SidebarCollapsed: r.SidebarCollapsed, LastLogin: r.LastLogin, DateJoined: r.DateJoined,
-		TokensValidAfter: r.TokensValidAfter, ThemesVersion: r.ThemesVersion, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		TokensValidAfter: r.TokensValidAfter, ThemesVersion: r.ThemesVersion, ViewsVersion: r.ViewsVersion,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }
 
@@ -297,7 +298,7 @@ func (s *Accounts) Delete(ctx context.Context, id, heir int64) error {
 			return err
 		}
 		tx.AfterCommit(func() { s.DB.forgetAccess(id) })
-		return nil
+		return s.DB.moveWidgets(ctx, tx)
 	})
 }
 

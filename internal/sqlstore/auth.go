@@ -34,7 +34,7 @@ func (s *Auth) AccessBySession(ctx context.Context, sid string) (auth.Access, er
 	if err != nil {
 		return a, authFault(err)
 	}
-	a = auth.Access{User: userOf(&row.User), SessionID: sid, Ended: row.EndedAt != nil, PreferencesVersion: row.PreferencesVersion}
+	a = auth.Access{User: userOf(&row.User), SessionID: sid, Ended: row.EndedAt != nil, PreferencesVersion: row.PreferencesVersion, WidgetEpoch: row.WidgetEpoch}
 	s.DB.access.put(key, a, generation)
 	return a, nil
 }
@@ -50,7 +50,7 @@ func (s *Auth) AccessByUser(ctx context.Context, userID int64, jti string) (auth
 	if err != nil {
 		return a, authFault(err)
 	}
-	a = auth.Access{User: userOf(&row.User), Denied: row.Denied, PreferencesVersion: row.PreferencesVersion}
+	a = auth.Access{User: userOf(&row.User), Denied: row.Denied, PreferencesVersion: row.PreferencesVersion, WidgetEpoch: row.WidgetEpoch}
 	s.DB.access.put(key, a, generation)
 	return a, nil
 }
@@ -67,7 +67,7 @@ func (s *Auth) AccessByKey(ctx context.Context, hash string) (auth.Access, error
 		return a, authFault(err)
 	}
 	k := keyOf(&row.APIKey)
-	a = auth.Access{User: userOf(&row.User), Key: &k, PreferencesVersion: row.PreferencesVersion}
+	a = auth.Access{User: userOf(&row.User), Key: &k, PreferencesVersion: row.PreferencesVersion, WidgetEpoch: row.WidgetEpoch}
 	s.DB.access.put(key, a, generation)
 	return a, nil
 }

@@ -90,7 +90,11 @@ func (s *Dashboards) inUserTx(ctx context.Context, userID int64, fn func(*Tx) er
 		} else if n == 0 {
 			return dashboard.ErrNotFound // the user was deleted just now
 		}
-		return fn(tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { s.DB.forgetAccess(userID) })
+		return tx.BumpViews(ctx, userID) // what is kept of the views is a thing of the past
 	}))
 }
 

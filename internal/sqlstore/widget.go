@@ -172,13 +172,17 @@ func roundUp(n int) int {
 
 // Create implements widget.Store.
 func (s *Widgets) Create(ctx context.Context, w widget.Widget) (widget.Widget, error) {
-	row, err := s.DB.W().InsertWidget(ctx, db.InsertWidgetParams{
-		Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description, ConfigSchema: string(w.ConfigSchema),
-		IsPublic: w.IsPublic, CreatedBy: w.CreatedBy, SearchText: SearchText(w.Name, w.Description),
-		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
-		Source: cmp.Or(w.Source, widget.SourcePush), DatasourceID: w.DatasourceID,
-		Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
-		CacheTTL: w.CacheTTL, RefreshEvery: w.RefreshEvery, Variant: w.Variant,
+	var row db.Widget
+	err := s.change(ctx, func(tx *Tx) (err error) {
+		row, err = tx.InsertWidget(ctx, db.InsertWidgetParams{
+			Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description, ConfigSchema: string(w.ConfigSchema),
+			IsPublic: w.IsPublic, CreatedBy: w.CreatedBy, SearchText: SearchText(w.Name, w.Description),
+			CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+			Source: cmp.Or(w.Source, widget.SourcePush), DatasourceID: w.DatasourceID,
+			Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
+			CacheTTL: w.CacheTTL, RefreshEvery: w.RefreshEvery, Variant: w.Variant,
+		})
+		return err
 	})
 	return widgetOf(&row), s.feedFault(ctx, err, w.DatasourceID)
 }
@@ -197,7 +201,7 @@ func (s *Widgets) feedFault(ctx context.Context, err error, datasource *int64) e
 // locked runs fn with the widget, which no other transaction can write to
 // meanwhile.
 func (s *Widgets) locked(ctx context.Context, id int64, fn func(*Tx, widget.Widget) error) error {
-	err := s.DB.InTx(ctx, func(tx *Tx) error {
+	err := s.change(ctx, func(tx *Tx) error {
 		if _, err := tx.LockWidget(ctx, id); err != nil {
 			return err
 		}
@@ -225,7 +229,7 @@ func (s *Widgets) Update(ctx context.Context, id int64, change func(*widget.Widg
 			ID: id, Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description,
 			ConfigSchema: string(w.ConfigSchema), IsPublic: w.IsPublic, SearchText: SearchText(w.Name, w.Description),
 			UpdatedAt: w.UpdatedAt,
-			Source: w.Source, DatasourceID: w.DatasourceID, Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
+			Source:    w.Source, DatasourceID: w.DatasourceID, Query: textOrNil(w.Query), Mapping: textOrNil(w.Mapping),
 			CacheTTL: w.CacheTTL, RefreshEvery: w.RefreshEvery, Variant: w.Variant,
 		})
 		updated = widgetOf(&row)
@@ -258,16 +262,18 @@ func (s *Widgets) DataFor(ctx context.Context, widgetID, userID int64) (widget.D
 
 // PutData implements widget.Store.
 func (s *Widgets) PutData(ctx context.Context, d widget.Data) error {
-	if d.UserID == nil {
-		return widgetFault(s.DB.W().PutSharedData(ctx, db.PutSharedDataParams{
-			WidgetID: d.WidgetID, Data: string(d.Data), CachedAt: d.FetchedAt, CacheTTL: d.TTL,
-		}))
-	}
-	err := s.DB.W().PutUserData(ctx, db.PutUserDataParams{
-		WidgetID: d.WidgetID, UserID: d.UserID, Data: string(d.Data), CachedAt: d.FetchedAt, CacheTTL: d.TTL,
+	err := s.change(ctx, func(tx *Tx) error {
+		if d.UserID == nil {
+			return tx.PutSharedData(ctx, db.PutSharedDataParams{
+				WidgetID: d.WidgetID, Data: string(d.Data), CachedAt: d.FetchedAt, CacheTTL: d.TTL,
+			})
+		}
+		return tx.PutUserData(ctx, db.PutUserDataParams{
+			WidgetID: d.WidgetID, UserID: d.UserID, Data: string(d.Data), CachedAt: d.FetchedAt, CacheTTL: d.TTL,
+		})
 	})
-	if !IsForeignKey(err) {
-		return err
+	if !IsForeignKey(err) || d.UserID == nil {
+		return widgetFault(err)
 	}
 	// Which of the two is missing, the engines do not both tell.
 	if _, err := s.AnyByID(ctx, d.WidgetID); err != nil {
@@ -287,7 +293,9 @@ func (s *Widgets) Settings(ctx context.Context, widgetID, userID int64) (json.Ra
 
 // PutSettings implements widget.Store.
 func (s *Widgets) PutSettings(ctx context.Context, widgetID, userID int64, config json.RawMessage, now time.Time) error {
-	return widgetFault(s.DB.W().PutWidgetSettings(ctx, db.PutWidgetSettingsParams{
-		WidgetID: widgetID, UserID: userID, Config: string(config), UpdatedAt: now,
+	return widgetFault(s.change(ctx, func(tx *Tx) error {
+		return tx.PutWidgetSettings(ctx, db.PutWidgetSettingsParams{
+			WidgetID: widgetID, UserID: userID, Config: string(config), UpdatedAt: now,
+		})
 	}))
 }

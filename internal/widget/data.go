@@ -26,22 +26,38 @@ type Data struct {
 	WidgetID int64
 	// UserID is whom the row is kept for, nil for everybody who sees the widget.
 	UserID *int64
-	// Data is any JSON. In an imported row it may be null.
+	// Data is any JSON. In an imported row it may be null; it is nil as long as
+	// a source gave nothing.
 	Data json.RawMessage
-	// FetchedAt is when the data was stored.
+	// FetchedAt is when the data was stored, or its source was asked; zero
+	// without data.
 	FetchedAt time.Time
 	// TTL is how long it counts as fresh, in seconds. In an imported row it may
 	// be 0 or negative.
 	TTL int64
-	// Stale is set by the Service: the TTL has passed. Stale data is shown.
+	// From says what gave the data, one of the Source constants.
+	From string
+	// Expires is when fetched data becomes stale; nil for stored data, where TTL
+	// counts.
+	Expires *time.Time
+	// Stale data is shown: its time has passed, and there is no newer.
 	Stale bool
+	// Error is why the last fetch failed, for everybody; Detail says more to who
+	// may change the widget. NextTry is the earliest time of the next fetch.
+	Error, Detail string
+	NextTry       *time.Time
+	// Period is what the data is about, where the query asks for one.
+	Period Period
+	// KeepUntil is how long the answer stays as it is, unless something is
+	// written.
+	KeepUntil time.Time
 }
-
-// Source says where the data came from.
-func (d *Data) Source() string { return SourcePush }
 
 // ExpiresAt is when the data becomes stale.
 func (d *Data) ExpiresAt() time.Time {
+	if d.Expires != nil {
+		return *d.Expires
+	}
 	seconds := min(max(d.TTL, -MaxTTL), MaxTTL)
 	return d.FetchedAt.Add(time.Duration(seconds) * time.Second)
 }
@@ -56,19 +72,6 @@ type Push struct {
 	UserID *int64
 }
 
-// Data is what the widget shows to the actor. ErrNotFound, ErrNoData.
-func (s *Service) Data(ctx context.Context, actor identity.Actor, id int64) (Data, error) {
-	if _, err := s.Visible(ctx, actor, id); err != nil {
-		return Data{}, err
-	}
-	d, err := s.Store.DataFor(ctx, id, actor.UserID)
-	if err != nil {
-		return Data{}, err
-	}
-	d.Stale = !s.now().Before(d.ExpiresAt())
-	return d, nil
-}
-
 // PutData stores data in place of what there was, for everybody or for one
 // user, and gives back what was stored. Errors of MayWrite; a field fault of
 // data, cache_ttl or user.
@@ -76,7 +79,7 @@ func (s *Service) PutData(ctx context.Context, actor identity.Actor, id int64, p
 	if err := s.MayWrite(ctx, actor, id); err != nil {
 		return Data{}, err
 	}
-	d := Data{WidgetID: id, UserID: p.UserID, Data: p.Data, FetchedAt: s.now(), TTL: DefaultTTL}
+	d := Data{WidgetID: id, UserID: p.UserID, Data: p.Data, FetchedAt: s.now(), TTL: DefaultTTL, From: SourcePush}
 	set(&d.TTL, p.TTL)
 	if len(d.Data) == 0 || string(d.Data) == "null" {
 		return Data{}, fault.Fields(fault.Field{Name: "data", Code: "widget.data_null", Message: "This field may not be null."})
@@ -88,15 +91,10 @@ func (s *Service) PutData(ctx context.Context, actor identity.Actor, id int64, p
 	if err := s.Store.PutData(ctx, d); err != nil {
 		return Data{}, err
 	}
+	if s.Events != nil {
+		s.Events.WidgetData(ctx, id)
+	}
 	return d, nil
-}
-
-// Refresh asks for the data to be fetched anew. Pushed data comes when its
-// producer sends it, so there is nothing to fetch: only whether the actor sees
-// the widget is checked. ErrNotFound.
-func (s *Service) Refresh(ctx context.Context, actor identity.Actor, id int64) error {
-	_, err := s.Visible(ctx, actor, id)
-	return err
 }
 
 // Settings are the actor's own for the widget, a JSON object; empty when none

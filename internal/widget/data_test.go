@@ -22,17 +22,17 @@ func TestDataForEverybodyAndForOne(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		alice, bob := b.user(t, "alice", identity.Editor), b.user(t, "bob", identity.User)
 		id := b.add(t, widget.Widget{CreatedBy: alice.UserID, IsPublic: true}).ID
-		_, err := b.Data(t.Context(), bob, id)
+		_, err := b.look(t, bob, id)
 		wantErr(t, "Data before any", err, widget.ErrNoData)
 
 		at := b.stamp()
-		want := widget.Data{WidgetID: id, Data: json.RawMessage(`{"b":1,"a":[2.50,null]}`), FetchedAt: at, TTL: 300}
+		want := widget.Data{WidgetID: id, Data: json.RawMessage(`{"b":1,"a":[2.50,null]}`), FetchedAt: at, TTL: 300, From: widget.SourcePush}
 		stored, err := b.PutData(t.Context(), alice, id, widget.Push{Data: want.Data})
 		if diff := cmp.Diff(want, stored); diff != "" || err != nil {
 			t.Fatalf("PutData: %v (-want +got):\n%s", err, diff)
 		}
 		for _, who := range []identity.Actor{alice, bob} {
-			got, err := b.Data(t.Context(), who, id)
+			got, err := b.look(t, who, id)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("Data of user %d: %v (-want +got):\n%s", who.UserID, err, diff)
 			}
@@ -43,19 +43,19 @@ func TestDataForEverybodyAndForOne(t *testing.T) {
 		if _, err := b.PutData(t.Context(), alice, id, own); err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.Data(t.Context(), bob, id)
-		wantOwn := widget.Data{WidgetID: id, UserID: &bob.UserID, Data: own.Data, FetchedAt: at.Add(time.Minute), TTL: 60}
+		got, err := b.look(t, bob, id)
+		wantOwn := widget.Data{WidgetID: id, UserID: &bob.UserID, Data: own.Data, FetchedAt: at.Add(time.Minute), TTL: 60, From: widget.SourcePush}
 		if diff := cmp.Diff(wantOwn, got); diff != "" || err != nil {
 			t.Errorf("bob's own data: %v (-want +got):\n%s", err, diff)
 		}
-		if got, err := b.Data(t.Context(), alice, id); err != nil || string(got.Data) != string(want.Data) {
+		if got, err := b.look(t, alice, id); err != nil || string(got.Data) != string(want.Data) {
 			t.Errorf("alice's data = %s, %v; want the shared row", got.Data, err)
 		}
 		// Newer shared data does not displace the user's own.
 		if _, err := b.PutData(t.Context(), alice, id, widget.Push{Data: json.RawMessage(`"new"`)}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := b.Data(t.Context(), bob, id); err != nil || string(got.Data) != `7` {
+		if got, err := b.look(t, bob, id); err != nil || string(got.Data) != `7` {
 			t.Errorf("bob's data = %s, %v; want his own row", got.Data, err)
 		}
 	})
@@ -75,8 +75,8 @@ func TestStaleDataIsShown(t *testing.T) {
 			stale bool
 		}{{0, false}, {9 * time.Second, false}, {time.Second, true}, {time.Hour, true}} {
 			b.pass(step.pass)
-			d, err := b.Data(t.Context(), bob, id)
-			if err != nil || d.Stale != step.stale || !d.ExpiresAt().Equal(at.Add(10*time.Second)) || d.Source() != widget.SourcePush {
+			d, err := b.look(t, bob, id)
+			if err != nil || d.Stale != step.stale || !d.ExpiresAt().Equal(at.Add(10*time.Second)) || d.From != widget.SourcePush {
 				t.Errorf("%v after: stale %v until %v, %v; want %v", b.clock().Sub(at), d.Stale, d.ExpiresAt(), err, step.stale)
 			}
 		}
@@ -152,7 +152,7 @@ func TestConcurrentPushesLeaveOneRow(t *testing.T) {
 		if n := b.count(t, "widget_data"); n != 1 {
 			t.Errorf("%d rows of data, want 1", n)
 		}
-		if d, err := b.Data(t.Context(), bob, id); err != nil || !sent[string(d.Data)] {
+		if d, err := b.look(t, bob, id); err != nil || !sent[string(d.Data)] {
 			t.Errorf("Data = %s, %v; want one that was sent", d.Data, err)
 		}
 	})

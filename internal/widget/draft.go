@@ -51,6 +51,7 @@ func apply(w *Widget, actor identity.Actor, d Draft, problems []fault.Field, now
 				Message: fmt.Sprintf("A widget of the type %s has no variant %q.", kind, *variant)})
 		}
 	}
+	problems = append(problems[:len(problems):len(problems)], mappingProblem(w, d)...)
 	if len(problems) > 0 {
 		return fault.Fields(problems...)
 	}

@@ -37,6 +37,14 @@ func each(t *testing.T, test func(t *testing.T, b *bundle)) {
 	sqltest.Each(t, func(t *testing.T, d *sqlstore.DB) { test(t, newBundle(d)) })
 }
 
+// look is Data, without how long it may be kept.
+func (b *bundle) look(t testing.TB, actor identity.Actor, id int64) (widget.Data, error) {
+	t.Helper()
+	d, err := b.Data(t.Context(), actor, id, widget.Request{})
+	d.KeepUntil = time.Time{}
+	return d, err
+}
+
 func (b *bundle) clock() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()

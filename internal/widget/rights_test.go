@@ -37,14 +37,15 @@ var deeds = []struct {
 		return err
 	}},
 	{"data", false, func(t *testing.T, b *bundle, a identity.Actor, id int64) error {
-		_, err := b.Data(t.Context(), a, id)
+		_, err := b.look(t, a, id)
 		if errors.Is(err, widget.ErrNoData) {
 			return nil // seen, and empty
 		}
 		return err
 	}},
 	{"refresh", false, func(t *testing.T, b *bundle, a identity.Actor, id int64) error {
-		return b.Refresh(t.Context(), a, id)
+		_, err := b.Refresh(t.Context(), a, id, "")
+		return err
 	}},
 	{"settings", false, func(t *testing.T, b *bundle, a identity.Actor, id int64) error {
 		_, err := b.Settings(t.Context(), a, id)

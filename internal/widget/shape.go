@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/bdash/bdash/internal/fault"
 )
 
 // Shape names the form of the data that a type of widget shows; docs/widgets.md
@@ -52,13 +54,17 @@ var Shapes = []Shape{ShapeStats, ShapeChart, ShapePie, ShapeTable, ShapeCalendar
 
 // ShapeOf is the shape of a widget's data.
 func ShapeOf(widgetType, variant string) Shape {
-	if _, ok := shapers[Shape(variant)]; ok && variant != "" {
+	switch variant {
+	case "":
+	case "chart-line", "chart-bar": // drawn differently, and the same here
+		return ShapeChart
+	default:
 		return Shape(variant)
 	}
 	if widgetType == "custom" {
 		return ShapeTable
 	}
-	return Shape(widgetType) // the other variants of a chart are drawn differently, and look the same here
+	return Shape(widgetType)
 }
 
 // empties are the shapes of nothing.
@@ -93,6 +99,28 @@ func (s Shape) Schema() json.RawMessage {
 func (s Shape) CheckMapping(mapping json.RawMessage) string {
 	_, message := s.mapping(mapping)
 	return message
+}
+
+// mappingProblem tells that the mapping which the widget will have is none of
+// the shape that it will have.
+func mappingProblem(w *Widget, d Draft) []fault.Field {
+	if d.Mapping == nil && d.WidgetType == nil && d.Variant == nil {
+		return nil
+	}
+	kind, variant, mapping := w.WidgetType, w.Variant, w.Mapping
+	set(&kind, d.WidgetType)
+	set(&variant, d.Variant)
+	if d.Mapping != nil {
+		mapping = orNil(d.Mapping)
+	}
+	shape := ShapeOf(kind, deref(variant))
+	if _, known := shapers[shape]; !known || mapping == nil || mapping[0] != '{' {
+		return nil // told elsewhere
+	}
+	if message := shape.CheckMapping(mapping); message != "" {
+		return problem("mapping", "widget.mapping", message)
+	}
+	return nil
 }
 
 // mapping reads a mapping; none, null and {} leave everything to the defaults.

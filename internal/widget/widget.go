@@ -9,6 +9,7 @@ package widget
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"time"
 
 	"github.com/bdash/bdash/internal/fault"
@@ -124,6 +125,8 @@ var (
 	ErrNoDatasource = fault.New(fault.Invalid, "widget.no_datasource", "object does not exist.")
 	// ErrChanged: another request changed the widget's source meanwhile.
 	ErrChanged = fault.New(fault.Conflict, "widget.changed", "The widget was changed meanwhile. Try again.")
+	// ErrPersonal: data that differ from user to user are not shown to others.
+	ErrPersonal = fault.New(fault.Forbidden, "widget.personal", "The widget's data depend on who looks.")
 	// ErrNoData and ErrNoSettings: nothing is stored.
 	ErrNoData     = fault.New(fault.NotFound, "widget.no_data", "No data available")
 	ErrNoSettings = fault.New(fault.NotFound, "widget.no_settings", "No settings stored")
@@ -137,6 +140,22 @@ type Service struct {
 	// Without them only SourcePush can be chosen.
 	Sources     Sources
 	Datasources Datasources
+
+	// Results keeps what Sources gave; needed with Sources, as is People.
+	Results Results
+	People  People
+	// Queue does refreshes in the background, Events and Alerts are told what
+	// happened; each may be nil.
+	Queue  Queue
+	Events Events
+	Alerts Alerts
+	// Log is told of faults of background fetches; nil is nobody.
+	Log *slog.Logger
+	// Random gives numbers from 0 to 1 that spread what would come together; nil
+	// is a real one.
+	Random func() float64
+
+	flights flights
 }
 
 // List is one page of the public widgets and the actor's own.

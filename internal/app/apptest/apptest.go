@@ -23,6 +23,7 @@ import (
 	"github.com/bdash/bdash/internal/djangoimport"
 	"github.com/bdash/bdash/internal/oracle"
 	"github.com/bdash/bdash/internal/sqlstore/sqltest"
+	"github.com/bdash/bdash/internal/widget"
 )
 
 // Server is a running bdash.
@@ -56,6 +57,8 @@ type Options struct {
 	Frozen bool
 	// NoJobs leaves jobs to another server of the same database.
 	NoJobs bool
+	// Sources replaces what widgets are fed by.
+	Sources widget.Sources
 }
 
 // Each runs test against a server on SQLite, and on PostgreSQL (with Redis,
@@ -150,7 +153,7 @@ func open(t testing.TB, opts *Options) *Server {
 	}
 	mails := &Buffer{}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: cfg.Level()}))
-	a, err := app.New(t.Context(), cfg, log, app.Options{Now: opts.Now, Mail: mails, FailureFloor: -1, NoJobs: opts.NoJobs, Version: "test"})
+	a, err := app.New(t.Context(), cfg, log, app.Options{Now: opts.Now, Mail: mails, FailureFloor: -1, NoJobs: opts.NoJobs, Version: "test", Sources: opts.Sources})
 	if err != nil {
 		t.Fatal(err)
 	}

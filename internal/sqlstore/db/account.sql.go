@@ -124,7 +124,7 @@ INSERT INTO users (username, email, email_key, email_claim, email_verified_at, p
 VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9,
         $10, $11, $12, $13, $14, $15, $16, 0,
         $17, $18, $19)
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
 `
 
 type InsertUserParams struct {
@@ -197,6 +197,7 @@ func (q *Queries) InsertUser(ctx context.Context, arg InsertUserParams) (User, e
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }
@@ -323,7 +324,7 @@ SET username = $1, email = $2, email_key = $3, email_claim = $4,
     role = $9, status = $10, is_active = $11, avatar = $12, bio = $13,
     tokens_valid_after = $14, search_text = $15, updated_at = $16
 WHERE id = $17
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
 `
 
 type UpdateUserParams struct {
@@ -392,12 +393,13 @@ func (q *Queries) UpdateUser(ctx context.Context, arg UpdateUserParams) (User, e
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at FROM users
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users
 WHERE email_key = $1
 ORDER BY CASE WHEN email = $2 THEN 0 ELSE 1 END,
          CASE WHEN is_active AND status <> 'inactive' THEN 0 ELSE 1 END,
@@ -440,12 +442,13 @@ func (q *Queries) UserByEmail(ctx context.Context, arg UserByEmailParams) (User,
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at FROM users WHERE id = $1
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id int64) (User, error) {
@@ -476,12 +479,13 @@ func (q *Queries) UserByID(ctx context.Context, id int64) (User, error) {
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }
 
 const userByUsername = `-- name: UserByUsername :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at FROM users WHERE username = $1
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users WHERE username = $1
 `
 
 func (q *Queries) UserByUsername(ctx context.Context, username string) (User, error) {
@@ -512,6 +516,7 @@ func (q *Queries) UserByUsername(ctx context.Context, username string) (User, er
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }
@@ -522,7 +527,7 @@ SET email_verified_at = $1,
     status = CASE WHEN status = 'pending' AND CAST($2 AS BOOLEAN) THEN 'active' ELSE status END,
     updated_at = $1
 WHERE id = $3 AND email_key = $4
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
 `
 
 type VerifyUserParams struct {
@@ -565,6 +570,7 @@ func (q *Queries) VerifyUser(ctx context.Context, arg VerifyUserParams) (User, e
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }

@@ -11,10 +11,12 @@ import (
 )
 
 const accessByKey = `-- name: AccessByKey :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, api_keys.id, api_keys.user_id, api_keys.name, api_keys.prefix, api_keys.hash, api_keys.scopes, api_keys.expires_at, api_keys.last_used_at, api_keys.created_at, COALESCE(user_preferences.version, 0) AS preferences_version
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, api_keys.id, api_keys.user_id, api_keys.name, api_keys.prefix, api_keys.hash, api_keys.scopes, api_keys.expires_at, api_keys.last_used_at, api_keys.created_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM api_keys
 JOIN users ON users.id = api_keys.user_id
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE api_keys.hash = $1
 `
 
@@ -22,6 +24,7 @@ type AccessByKeyRow struct {
 	User               User
 	APIKey             APIKey
 	PreferencesVersion int64
+	WidgetEpoch        int64
 }
 
 func (q *Queries) AccessByKey(ctx context.Context, hash string) (AccessByKeyRow, error) {
@@ -52,6 +55,7 @@ func (q *Queries) AccessByKey(ctx context.Context, hash string) (AccessByKeyRow,
 		&i.User.SearchText,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
+		&i.User.ViewsVersion,
 		&i.APIKey.ID,
 		&i.APIKey.UserID,
 		&i.APIKey.Name,
@@ -62,15 +66,18 @@ func (q *Queries) AccessByKey(ctx context.Context, hash string) (AccessByKeyRow,
 		&i.APIKey.LastUsedAt,
 		&i.APIKey.CreatedAt,
 		&i.PreferencesVersion,
+		&i.WidgetEpoch,
 	)
 	return i, err
 }
 
 const accessBySession = `-- name: AccessBySession :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE sessions.id = $1
 `
 
@@ -78,10 +85,11 @@ type AccessBySessionRow struct {
 	User               User
 	EndedAt            *time.Time
 	PreferencesVersion int64
+	WidgetEpoch        int64
 }
 
-// One look-up per request: the session, its user, and the version of the
-// user's preferences for cache keys.
+// One look-up per request: the session, its user, and for cache keys the version
+// of the user's preferences and that of all widgets.
 func (q *Queries) AccessBySession(ctx context.Context, sid string) (AccessBySessionRow, error) {
 	row := q.db.QueryRow(ctx, accessBySession, sid)
 	var i AccessBySessionRow
@@ -110,17 +118,21 @@ func (q *Queries) AccessBySession(ctx context.Context, sid string) (AccessBySess
 		&i.User.SearchText,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
+		&i.User.ViewsVersion,
 		&i.EndedAt,
 		&i.PreferencesVersion,
+		&i.WidgetEpoch,
 	)
 	return i, err
 }
 
 const accessByUser = `-- name: AccessByUser :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch,
        EXISTS (SELECT 1 FROM denied_tokens WHERE denied_tokens.jti = $1) AS denied
 FROM users
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE users.id = $2
 `
 
@@ -132,6 +144,7 @@ type AccessByUserParams struct {
 type AccessByUserRow struct {
 	User               User
 	PreferencesVersion int64
+	WidgetEpoch        int64
 	Denied             bool
 }
 
@@ -163,7 +176,9 @@ func (q *Queries) AccessByUser(ctx context.Context, arg AccessByUserParams) (Acc
 		&i.User.SearchText,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
+		&i.User.ViewsVersion,
 		&i.PreferencesVersion,
+		&i.WidgetEpoch,
 		&i.Denied,
 	)
 	return i, err
@@ -402,7 +417,7 @@ UPDATE users
 SET password = $1, tokens_valid_after = $2, updated_at = $2,
     email_verified_at = COALESCE(email_verified_at, $2)
 WHERE id = $3 AND email_key = $4 AND is_active AND status <> 'inactive'
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
 `
 
 type ResetPasswordParams struct {
@@ -445,6 +460,7 @@ func (q *Queries) ResetPassword(ctx context.Context, arg ResetPasswordParams) (U
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ViewsVersion,
 	)
 	return i, err
 }

@@ -242,6 +242,7 @@ type User struct {
 	SearchText       string
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	ViewsVersion     int64
 }
 
 type UserPreference struct {
@@ -313,6 +314,33 @@ type WidgetDatum struct {
 	Data     string
 	CachedAt time.Time
 	CacheTTL int64
+}
+
+type WidgetEpoch struct {
+	ID      int64
+	Version int64
+}
+
+type WidgetOutage struct {
+	WidgetID int64
+	Since    time.Time
+}
+
+type WidgetResult struct {
+	WidgetID    int64
+	Slot        string
+	UserID      *int64
+	Ask         string
+	Data        *string
+	FetchedAt   *time.Time
+	ExpiresAt   *time.Time
+	Failures    int64
+	Error       string
+	ErrorDetail string
+	NextTry     *time.Time
+	Lease       string
+	LeaseUntil  *time.Time
+	ViewedAt    time.Time
 }
 
 type WidgetSetting struct {

@@ -1,24 +1,30 @@
--- One look-up per request: the session, its user, and the version of the
--- user's preferences for cache keys.
+-- One look-up per request: the session, its user, and for cache keys the version
+-- of the user's preferences and that of all widgets.
 -- name: AccessBySession :one
-SELECT sqlc.embed(users), sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version
+SELECT sqlc.embed(users), sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE sessions.id = @sid;
 
 -- name: AccessByUser :one
 SELECT sqlc.embed(users), COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch,
        EXISTS (SELECT 1 FROM denied_tokens WHERE denied_tokens.jti = @jti) AS denied
 FROM users
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE users.id = @id;
 
 -- name: AccessByKey :one
-SELECT sqlc.embed(users), sqlc.embed(api_keys), COALESCE(user_preferences.version, 0) AS preferences_version
+SELECT sqlc.embed(users), sqlc.embed(api_keys), COALESCE(user_preferences.version, 0) AS preferences_version,
+       COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM api_keys
 JOIN users ON users.id = api_keys.user_id
 LEFT JOIN user_preferences ON user_preferences.user_id = users.id
+LEFT JOIN widget_epoch ON widget_epoch.id = 1
 WHERE api_keys.hash = @hash;
 
 -- Signing in counts only if the account still is what was verified. The update
