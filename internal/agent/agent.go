@@ -8,6 +8,9 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/bdash/bdash/internal/fault"
@@ -31,7 +34,9 @@ type Agent struct {
 	MaxTokens int64
 	// AvailableTools is any JSON, meant to be a list of names: see Tools.
 	AvailableTools json.RawMessage
-	Status         string // "active", "inactive" or "training"
+	// ToolPermissions is a JSON object of Permissions by tool or group.
+	ToolPermissions json.RawMessage
+	Status          string // "active", "inactive" or "training"
 	// TotalInteractions counts answered messages.
 	TotalInteractions int64
 	// LastUsed is nil before the first answer.
@@ -54,7 +59,7 @@ type Draft struct {
 	Model, Status                              *string
 	Temperature                                *float64
 	MaxTokens                                  *int64
-	AvailableTools                             json.RawMessage
+	AvailableTools, ToolPermissions            json.RawMessage
 }
 
 // Store keeps agents and conversations. Each method is one unit of work.
@@ -96,19 +101,25 @@ func (s *Service) ByID(ctx context.Context, actor identity.Actor, id int64) (Age
 	return s.Store.ByID(ctx, actor.UserID, id)
 }
 
-// Create stores a new agent of the actor.
+// Create stores a new agent of the actor. A field fault of the permissions.
 func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Agent, error) {
+	if err := checkPermissions(d.ToolPermissions); err != nil {
+		return Agent{}, err
+	}
 	now := s.now()
 	a := Agent{
 		UserID: actor.UserID, Model: DefaultModel, Temperature: DefaultTemperature, MaxTokens: DefaultMaxTokens,
-		AvailableTools: json.RawMessage("[]"), Status: DefaultStatus, CreatedAt: now,
+		AvailableTools: json.RawMessage("[]"), ToolPermissions: json.RawMessage("{}"), Status: DefaultStatus, CreatedAt: now,
 	}
 	apply(&a, d, now)
 	return s.Store.Create(ctx, a)
 }
 
-// Update changes an agent. ErrNotFound.
+// Update changes an agent. ErrNotFound; a field fault of the permissions.
 func (s *Service) Update(ctx context.Context, actor identity.Actor, id int64, d Draft) (Agent, error) {
+	if err := checkPermissions(d.ToolPermissions); err != nil {
+		return Agent{}, err
+	}
 	now := s.now()
 	return s.Store.Update(ctx, actor.UserID, id, func(a *Agent) { apply(a, d, now) })
 }
@@ -136,7 +147,29 @@ func apply(a *Agent, d Draft, now time.Time) {
 	if d.AvailableTools != nil {
 		a.AvailableTools = d.AvailableTools
 	}
+	if d.ToolPermissions != nil {
+		a.ToolPermissions = d.ToolPermissions
+	}
 	a.UpdatedAt = now
+}
+
+// checkPermissions takes an object of Permissions; nothing is fine.
+func checkPermissions(raw json.RawMessage) error {
+	if raw == nil {
+		return nil
+	}
+	var set map[string]string
+	if json.Unmarshal(raw, &set) != nil || set == nil {
+		return fault.Fields(fault.Field{Name: "tool_permissions", Code: "invalid", Message: "Expected an object of tool names with allow, ask or deny."})
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		switch Permission(set[name]) {
+		case Allow, AskMe, Deny:
+		default:
+			return fault.Fields(fault.Field{Name: "tool_permissions", Code: "invalid_choice", Message: fmt.Sprintf("%q is not allow, ask or deny.", set[name])})
+		}
+	}
+	return nil
 }
 
 func set[T any](to *T, change *T) {

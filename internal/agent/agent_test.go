@@ -105,7 +105,7 @@ func TestCreateFillsIn(t *testing.T) {
 		got, err := b.Create(t.Context(), bob, agent.Draft{Name: ptr("Helper"), AgentType: ptr("custom"), SystemPrompt: ptr("Be kind")})
 		want := agent.Agent{
 			ID: got.ID, UserID: bob.UserID, Name: "Helper", AgentType: "custom", SystemPrompt: "Be kind", Model: "gpt-4",
-			Temperature: 0.7, MaxTokens: 2000, AvailableTools: json.RawMessage(`[]`), Status: "active",
+			Temperature: 0.7, MaxTokens: 2000, AvailableTools: json.RawMessage(`[]`), ToolPermissions: json.RawMessage(`{}`), Status: "active",
 			CreatedAt: b.stamp(), UpdatedAt: b.stamp(),
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -286,24 +286,24 @@ func TestTools(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		stored string
-		want   []agent.Tool
+		want   []agent.ListedTool
 	}{
-		{`["search","analysis","reporting","automation","magic"]`, []agent.Tool{
+		{`["search","analysis","reporting","automation","magic"]`, []agent.ListedTool{
 			tool(`"search"`, "Search functionality"), tool(`"analysis"`, "Data analysis"), tool(`"reporting"`, "Report generation"),
 			tool(`"automation"`, "Task automation"), tool(`"magic"`, "Unknown"),
 		}},
-		{`[1,null,true,["search"],{"search":1}]`, []agent.Tool{
+		{`[1,null,true,["search"],{"search":1}]`, []agent.ListedTool{
 			tool(`1`, "Unknown"), tool(`null`, "Unknown"), tool(`true`, "Unknown"), tool(`["search"]`, "Unknown"), tool(`{"search":1}`, "Unknown"),
 		}},
-		{` {"search":{"x":[1,{}]},"<b>":null} `, []agent.Tool{tool(`"search"`, "Search functionality"), tool(`"<b>"`, "Unknown")}},
-		{`"aé"`, []agent.Tool{tool(`"a"`, "Unknown"), tool(`"é"`, "Unknown")}},
-		{`[]`, []agent.Tool{}},
-		{`{}`, []agent.Tool{}},
-		{`""`, []agent.Tool{}},
-		{`5`, []agent.Tool{}},
-		{`null`, []agent.Tool{}},
-		{``, []agent.Tool{}},
-		{`["broken`, []agent.Tool{}},
+		{` {"search":{"x":[1,{}]},"<b>":null} `, []agent.ListedTool{tool(`"search"`, "Search functionality"), tool(`"<b>"`, "Unknown")}},
+		{`"aé"`, []agent.ListedTool{tool(`"a"`, "Unknown"), tool(`"é"`, "Unknown")}},
+		{`[]`, []agent.ListedTool{}},
+		{`{}`, []agent.ListedTool{}},
+		{`""`, []agent.ListedTool{}},
+		{`5`, []agent.ListedTool{}},
+		{`null`, []agent.ListedTool{}},
+		{``, []agent.ListedTool{}},
+		{`["broken`, []agent.ListedTool{}},
 	}
 	for _, test := range tests {
 		a := agent.Agent{AvailableTools: json.RawMessage(test.stored)}
@@ -313,8 +313,8 @@ func TestTools(t *testing.T) {
 	}
 }
 
-func tool(name, description string) agent.Tool {
-	return agent.Tool{Name: json.RawMessage(name), Description: description}
+func tool(name, description string) agent.ListedTool {
+	return agent.ListedTool{Name: json.RawMessage(name), Description: description}
 }
 
 // What is stored as one short text must not become an answer without end.

@@ -26,4 +26,7 @@ type Message struct {
 	// Payload is what an imported message was, where Role, Content and SentAt
 	// do not say all of it; nil otherwise. It is what is shown then.
 	Payload json.RawMessage
+	// Steps is a JSON list of Step where the answer called tools; nil otherwise,
+	// and in Conversation.Messages.
+	Steps json.RawMessage
 }

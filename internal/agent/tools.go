@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Tool is what an agent's list of tools says of one.
-type Tool struct {
+// ListedTool is what an agent's list of tools says of one.
+type ListedTool struct {
 	// Name is any JSON value: nothing makes sure that the list holds text.
 	Name        json.RawMessage
 	Description string
@@ -30,8 +30,8 @@ const maxTools = 1000
 // Tools takes AvailableTools apart as the guide's loop over it does: the
 // elements of a list, the names of an object, the characters of a string;
 // anything else holds no tools. At most 1000 are told. Never nil.
-func (a *Agent) Tools() []Tool {
-	tools := []Tool{}
+func (a *Agent) Tools() []ListedTool {
+	tools := []ListedTool{}
 	raw := bytes.TrimSpace(a.AvailableTools)
 	if len(raw) == 0 {
 		return tools
@@ -63,14 +63,14 @@ func (a *Agent) Tools() []Tool {
 	return tools
 }
 
-func toolOf(name json.RawMessage) Tool {
+func toolOf(name json.RawMessage) ListedTool {
 	var text string
 	if json.Unmarshal(name, &text) == nil {
 		if known, ok := descriptions[text]; ok {
-			return Tool{Name: name, Description: known}
+			return ListedTool{Name: name, Description: known}
 		}
 	}
-	return Tool{Name: name, Description: unknownTool}
+	return ListedTool{Name: name, Description: unknownTool}
 }
 
 // memberNames gives the first maxTools names of an object, in their order.

@@ -37,6 +37,8 @@ func declareAgent() *drf.Serializer[agent.Agent, agent.Draft] {
 		func(a *agent.Agent) int64 { return a.MaxTokens }, func(d *agent.Draft, v int64) { d.MaxTokens = &v })
 	s.JSON("available_tools", drf.Opt{Help: "A list of names; any JSON but null is kept.", Example: `["search","analysis"]`},
 		func(a *agent.Agent) json.RawMessage { return a.AvailableTools }, func(d *agent.Draft, v json.RawMessage) { d.AvailableTools = v })
+	s.JSON("tool_permissions", drf.Opt{Hidden: true, Help: "allow, ask or deny, by tool or group of tools. Tools that change something ask by themselves.", Example: `{"dashboard":"allow"}`},
+		func(a *agent.Agent) json.RawMessage { return a.ToolPermissions }, func(d *agent.Draft, v json.RawMessage) { d.ToolPermissions = v })
 	s.Choice("status", drf.Opt{}, agentStatuses,
 		func(a *agent.Agent) string { return a.Status }, func(d *agent.Draft, v string) { d.Status = &v })
 	s.Int("total_interactions", drf.Opt{}, 0, 0, func(a *agent.Agent) int64 { return a.TotalInteractions }, nil)

@@ -27,7 +27,7 @@ func TestAgentLife(t *testing.T) {
 		got := s.Do(t, bob.Access, http.MethodGet, path, "")
 		fields := got.JSON(t)
 		want := fmt.Sprintf(`{"id":%.0f,"name":"Helper","description":"","agent_type":"assistant","system_prompt":"Be kind","model":"gpt-4",`+
-			`"temperature":0.7,"max_tokens":2000,"available_tools":[],"status":"active","total_interactions":0,"last_used":null,`+
+			`"temperature":0.7,"max_tokens":2000,"available_tools":[],"tool_permissions":{},"status":"active","total_interactions":0,"last_used":null,`+
 			`"created_at":"%s","updated_at":"%s"}`, fields["id"], fields["created_at"], fields["updated_at"])
 		if got.Status != http.StatusOK || string(got.Body) != want {
 			t.Errorf("GET %s = %d %s, want %s", path, got.Status, got.Body, want)

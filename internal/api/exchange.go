@@ -139,10 +139,25 @@ func (c *requestContext) Err() error {
 	}
 }
 
+// unbounded is the key of the context without requestTimeout.
+type unbounded struct{}
+
+// longContext is the request's context for answers that take as long as they
+// take, such as streams: it ends when the client goes away.
+func longContext(r *http.Request) context.Context {
+	if parent, ok := r.Context().Value(unbounded{}).(context.Context); ok {
+		return context.WithValue(parent, telemetry.RequestIDKey, r.Context().Value(telemetry.RequestIDKey))
+	}
+	return r.Context()
+}
+
 // Value implements context.Context.
 func (c *requestContext) Value(key any) any {
 	if key == telemetry.RequestIDKey {
 		return c.id
+	}
+	if key == (unbounded{}) {
+		return c.parent
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

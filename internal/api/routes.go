@@ -215,8 +215,38 @@ func (s *Server) agentViews() []*drf.View {
 			{Verb: delete, Handler: s.deleteAgent, Doc: op("Delete an agent and its conversations")}}},
 		&drf.View{Path: "ai/agents/{id}/tools/", Name: "Tools", Description: "Get available tools for agent", Methods: []drf.Method{
 			{Verb: get, Handler: s.agentTools, Doc: drf.Operation{Summary: "An agent's tools", Example: `{"tools":[{"name":"search","description":"Search functionality"}]}`}}}},
+		&drf.View{Path: "ai/agents/{id}/chat/", Name: "Chat", Description: "Send message to AI agent", Streams: true, Permit: notPending, Methods: []drf.Method{
+			{Verb: post, Handler: s.chat, Doc: drf.Operation{Summary: "Say something to an agent", Text: chatText, In: chatFields, InOr: uiChatShape, Out: chatShape, Errors: chatErrors}}}},
+		&drf.View{Path: "ai/conversations/", Name: "Conversation List", Methods: []drf.Method{
+			{Verb: get, Handler: s.pageConversations, Doc: drf.Operation{Summary: "The own conversations, page by page", Out: conversationSummaryFields, List: true, Params: drf.ListParams(conversationOrderings, "", nil)}}}},
+		&drf.View{Path: "ai/conversations/{id}/", Name: "Conversation", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveConversation, Doc: drf.Operation{Summary: "A conversation", Out: conversationSummaryFields}},
+			{Verb: delete, Handler: s.deleteConversation, Doc: op("Delete a conversation; what runs in it ends")}}},
+		&drf.View{Path: "ai/conversations/{id}/messages/", Name: "Conversation Messages", Methods: []drf.Method{
+			{Verb: get, Handler: s.conversationMessages, Doc: drf.Operation{Summary: "What was said, oldest first", Out: messageFields, List: true}}}},
+		&drf.View{Path: "ai/conversations/{id}/stream/", Name: "Conversation Stream", Streams: true, Methods: []drf.Method{
+			{Verb: get, Handler: s.conversationStream, Doc: drf.Operation{Summary: "Follow what is being said", Text: streamText + " 204 when nothing is being said.", Produces: "text/event-stream", Example: streamExample}}}},
+		&drf.View{Path: "ai/runs/{id}/", Name: "Run", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveRun, Doc: drf.Operation{Summary: "An answer in the making, or made", Out: runFields}}}},
+		&drf.View{Path: "ai/runs/{id}/events/", Name: "Run Events", Streams: true, Methods: []drf.Method{
+			{Verb: get, Handler: s.runEvents, Doc: drf.Operation{Summary: "Replay and follow an answer", Text: streamText, Produces: "text/event-stream", Example: streamExample}}}},
+		&drf.View{Path: "ai/runs/{id}/cancel/", Name: "Cancel Run", Methods: []drf.Method{
+			{Verb: post, Handler: s.cancelRun, Doc: drf.Operation{Summary: "End an answer; what was said is kept", Out: runFields}}}},
+		&drf.View{Path: "ai/runs/{id}/approve/", Name: "Approve Call", Permit: approver, Methods: []drf.Method{
+			{Verb: post, Handler: s.approveRun, Doc: drf.Operation{Summary: "Approve or refuse a call of a tool", Text: "The word counts once, for this call with these arguments, within 24 hours. When every call is decided the answer goes on.", Security: signedIn, In: approvalFields, Out: runFields, Errors: []int{http.StatusConflict}}}}},
 	)
 }
+
+// What the documentation says of streams.
+const (
+	chatText = "Answers when all is said. With `Accept: text/event-stream`, or with the body of the AI SDK's transport, the answer is a UI message stream; " +
+		"with `async` it is 202 and the run. The answer is written by the server, not by the request: a client that goes away does not stop it."
+	streamText    = "A UI message stream of the AI SDK. Each event has an id: `Last-Event-ID` goes on behind it."
+	streamExample = `"data: {\"type\":\"start\",\"messageId\":\"run-12\"}"`
+)
+
+// chatErrors are the statuses of chat/ besides the usual ones.
+var chatErrors = []int{http.StatusPaymentRequired, http.StatusForbidden, http.StatusConflict, http.StatusBadGateway, http.StatusGatewayTimeout}
 
 func (s *Server) otherViews() []*drf.View {
 	views := tagged("notifications",

@@ -37,6 +37,7 @@ type Server struct {
 	Preferences *preference.Service
 	Widgets     *widget.Service
 	Agents      *agent.Service
+	Runs        *agent.Runner
 	Notify      *notify.Service
 	Tasks       Tasks
 	Cache       cache.Cache

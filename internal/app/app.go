@@ -22,6 +22,7 @@ import (
 	"github.com/bdash/bdash/internal/dashboard"
 	"github.com/bdash/bdash/internal/gateway"
 	"github.com/bdash/bdash/internal/job"
+	"github.com/bdash/bdash/internal/llm"
 	"github.com/bdash/bdash/internal/mail"
 	"github.com/bdash/bdash/internal/notify"
 	"github.com/bdash/bdash/internal/password"
@@ -66,7 +67,9 @@ type Options struct {
 	// FailureFloor replaces the least time of a refused sign-in; negative is none.
 	FailureFloor time.Duration
 	// NoJobs leaves background jobs to another process.
-	NoJobs  bool
+	NoJobs bool
+	// Models answers in place of the configured providers.
+	Models  llm.Model
 	Version string
 	// Sources replaces what widgets are fed by.
 	Sources widget.Sources
@@ -150,7 +153,8 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 	a.registerSweep(workers)
 	periodic := append(a.registerBackup(workers),
 		job.Periodic{ID: "auth.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepArgs{}} }},
-		job.Periodic{ID: "dashboard.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepViewsArgs{}} }})
+		job.Periodic{ID: "dashboard.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepViewsArgs{}} }},
+		a.registerCleanup(workers))
 	periodic = append(periodic, a.registerWidgets(workers)...)
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
@@ -218,6 +222,7 @@ func (a *App) wire(opts Options) error {
 	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now}
 	widgets := a.newWidgets(accounts, preferences, notes, opts.Sources)
 	views := &sqlstore.Dashboards{DB: a.DB}
+	agents := &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now}
 	a.API = &api.Server{
 		Accounts: accounts,
 		Auth: &auth.Service{
@@ -232,7 +237,7 @@ func (a *App) wire(opts Options) error {
 		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now},
 		Preferences: preferences,
 		Widgets:     widgets,
-		Agents:      &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now},
+		Agents:      agents,
 		Notify:      notes,
 		Tasks:       a.Jobs,
 		Log:         a.Log,
@@ -249,8 +254,11 @@ func (a *App) wire(opts Options) error {
 	} else {
 		a.API.Cache, a.API.Limiter = cache.NewMemory(memoryCache, a.now), throttle.NewMemory(maxThrottleKeys, a.now)
 	}
-	a.measure(hasher)
 	var err error
+	if a.API.Runs, err = a.newRunner(opts, agents, notes); err != nil {
+		return err
+	}
+	a.measure(hasher)
 	a.Gateway, err = a.newGateway()
 	return err
 }

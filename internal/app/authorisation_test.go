@@ -149,6 +149,16 @@ var matrix = []line{
 	{call: "PATCH ai/agents/{id}/", object: "agent", ok: 200, who: writes, body: `{"name":"b"}`},
 	{call: "DELETE ai/agents/{id}/", object: "agent", ok: 204, who: writes},
 	{call: "GET ai/agents/{id}/tools/", object: "agent", ok: 200, who: reads},
+	{call: "POST ai/agents/{id}/chat/", object: "agent", ok: 200, who: actives, body: `{"message":"x"}`},
+	{call: "GET ai/conversations/", ok: 200, who: reads},
+	{call: "GET ai/conversations/{id}/", object: "conversation", ok: 200, who: reads},
+	{call: "DELETE ai/conversations/{id}/", object: "conversation", ok: 204, who: writes},
+	{call: "GET ai/conversations/{id}/messages/", object: "conversation", ok: 200, who: reads},
+	{call: "GET ai/conversations/{id}/stream/", object: "conversation", ok: 204, who: reads},
+	{call: "GET ai/runs/{id}/", object: "run", ok: 200, who: reads},
+	{call: "GET ai/runs/{id}/events/", object: "run", ok: 200, who: reads},
+	{call: "POST ai/runs/{id}/cancel/", object: "run", ok: 200, who: writes},
+	{call: "POST ai/runs/{id}/approve/", object: "run", ok: 409, who: "401 + + + 401 403 403 403 403 403", body: `{"call_id":"c","arguments_hash":"h","approve":true}`},
 
 	{call: "GET notifications/", ok: 200, who: reads},
 	{call: "GET notifications/unread_count/", ok: 200, who: reads},
@@ -165,6 +175,7 @@ var optionsOf = map[string]who{
 	"auth/verify-email/": openReads, "auth/token/": anyone, "auth/refresh/": anyone, "auth/verify/": anyone,
 	"auth/api-keys/": byHand, "auth/api-keys/{id}/": byHand,
 	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins,
+	"ai/agents/{id}/chat/": "401 + + + 401 403 + + + +", "ai/runs/{id}/approve/": "401 + + + 401 403 403 403 403 403",
 }
 
 // statuses spells w out, one for each actor.

@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,6 +143,13 @@ var objects = map[string]object{
 		made, err := s.App.API.Agents.Create(t.Context(), p.Actor(), agent.Draft{Name: new("A"), AgentType: new("custom"), SystemPrompt: new("x")})
 		return idOf(t, made.ID, err)
 	}},
+	"conversation": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
+		run := addRun(t, s, p)
+		return strconv.FormatInt(run.ConversationID, 10)
+	}},
+	"run": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
+		return strconv.FormatInt(addRun(t, s, p).ID, 10)
+	}},
 	"notification": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
 		made, err := s.App.API.Notify.Add(t.Context(), p.ID, notify.Message{Kind: "test", Title: "x"})
 		return idOf(t, made.ID, err)
@@ -176,6 +185,23 @@ func addWidget(t *testing.T, s *apptest.Server, p apptest.Person, public bool) s
 		Name: new("W"), WidgetType: new("stats"), ConfigSchema: json.RawMessage("{}"), IsPublic: &public,
 	})
 	return idOf(t, made.ID, err)
+}
+
+// addRun has an agent answer, and waits for it.
+func addRun(t *testing.T, s *apptest.Server, p apptest.Person) agent.Run {
+	t.Helper()
+	made, err := s.App.API.Agents.Create(t.Context(), p.Actor(), agent.Draft{Name: new("A"), AgentType: new("custom"), SystemPrompt: new("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail, err := s.App.API.Runs.Begin(t.Context(), p.Actor(), made.ID, agent.Prompt{Text: "x"})
+	for err == nil {
+		_, err = tail.Next(t.Context())
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	return tail.Run()
 }
 
 func idOf(t *testing.T, id int64, err error) string {

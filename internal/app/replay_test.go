@@ -11,7 +11,7 @@ import (
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	apptest.Each(t, apptest.Options{Seed: true}, func(t *testing.T, s *apptest.Server) {
-		oracle.Run(t, s.URL, oracle.Options{})
+		oracle.Run(t, s.URL, oracle.Options{WithAI: true})
 	})
 }
 

@@ -62,6 +62,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var wait sync.WaitGroup
 	wait.Go(func() { a.flushSeen(background) })
+	a.API.Runs.Start()
 	jobs := a.startJobs(background)
 	defer func() {
 		stopBackground()
@@ -74,6 +75,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		now, cancel := context.WithCancel(background)
 		cancel()
 		_ = stopGateway(now)
+		a.API.Runs.Stop(now)
 		a.stopJobs(background, jobs)
 		return err
 	case <-ctx.Done():
@@ -84,7 +86,13 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	gatewayDone := make(chan error, 1)
 	go func() { gatewayDone <- stopGateway(drain) }()
+	// Streams end with their runs, and runs before the requests' time is over.
+	runs, cancelRuns := context.WithTimeout(drain, time.Duration(a.Config.ShutdownTimeout)/2)
+	defer cancelRuns()
+	var stopped sync.WaitGroup
+	stopped.Go(func() { a.API.Runs.Stop(runs) })
 	err = server.Shutdown(drain)
+	stopped.Wait()
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
 	}

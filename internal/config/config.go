@@ -73,10 +73,11 @@ type Config struct {
 	DBPort      int       `env:"DB_PORT" range:"1-65535" group:"Database and cache" doc:"PostgreSQL port; 5432 when empty." want:"a port from 1 to 65535, such as 5432"`
 	RedisURL    SecretURL `env:"REDIS_URL" group:"Database and cache" doc:"Redis shared by several instances, such as redis://localhost:6379/0; everything stays in memory when empty. While Redis is away the server is slower, never wrong."`
 
-	OpenAIKey     Secret `env:"OPENAI_API_KEY" group:"AI" doc:"Key for the model provider."`
-	OpenAIBaseURL WebURL `env:"OPENAI_BASE_URL" default:"https://api.openai.com/v1" group:"AI" doc:"Any endpoint that speaks OpenAI's protocol." want:"an http:// or https:// address without query or fragment, such as http://localhost:11434/v1"`
-	OpenAIModel   string `env:"OPENAI_MODEL" default:"gpt-4" group:"AI" doc:"Model of agents that name none."`
-	LangChainKey  Secret `env:"LANGCHAIN_API_KEY" group:"AI" doc:"Known from the Django deployment, and ignored: bdash uses no LangChain."`
+	OpenAIKey       Secret `env:"OPENAI_API_KEY" group:"AI" doc:"Key for the model provider."`
+	OpenAIBaseURL   WebURL `env:"OPENAI_BASE_URL" default:"https://api.openai.com/v1" group:"AI" doc:"Any endpoint that speaks OpenAI's protocol." want:"an http:// or https:// address without query or fragment, such as http://localhost:11434/v1"`
+	OpenAIModel     string `env:"OPENAI_MODEL" default:"gpt-4" group:"AI" doc:"Model of agents that name none."`
+	AIRetentionDays int    `env:"AI_RETENTION_DAYS" default:"90" range:"1-36500" group:"AI" doc:"Conversations without a message for so many days are deleted." want:"a whole number of days from 1 to 36500, such as 90"`
+	LangChainKey    Secret `env:"LANGCHAIN_API_KEY" group:"AI" doc:"Known from the Django deployment, and ignored: bdash uses no LangChain."`
 
 	EmailBackend     MailTransport `env:"EMAIL_BACKEND" default:"console" group:"Mail" doc:"smtp or console (mails go to the log); Django's paths are understood." want:"smtp or console"`
 	EmailHost        string        `env:"EMAIL_HOST" default:"localhost" group:"Mail" doc:"SMTP server."`

@@ -299,7 +299,7 @@ func compareConversations(t *testing.T, db *sqlstore.DB, report djangoimport.Rep
 			}
 			wantRow := row{
 				"id": m["id"], "conversation_id": got["id"], "position": fmt.Sprint(position), "role": w.Role,
-				"content": w.Content, "payload": "<nil>", "created_at": printed(at),
+				"content": w.Content, "payload": "<nil>", "steps": "<nil>", "created_at": printed(at),
 			}
 			if !reflect.DeepEqual(m, wantRow) {
 				t.Errorf("message %v, want %v", m, wantRow)

@@ -65,6 +65,24 @@ func accepts(accept string, present bool, among renderers) (ok bool, indent int)
 	return best >= 0, indent
 }
 
+// prefersStream reports whether an Accept header names text/event-stream, and
+// does not name application/json before it.
+func prefersStream(accept string) bool {
+	for more := true; more; {
+		var token string
+		token, accept, more = strings.Cut(accept, ",")
+		m, valid := parseMediaType(token)
+		switch {
+		case !valid:
+		case m.main == "text" && m.sub == "event-stream":
+			return true
+		case m.main == "application" && m.sub == "json":
+			return false
+		}
+	}
+	return false
+}
+
 // Parser is one of the body formats that DRF reads by default.
 type Parser uint8
 

@@ -46,6 +46,9 @@ type View struct {
 	MetadataFor func(r *Request) bool
 	// Throttle replaces the site's throttle for this view. nil keeps it.
 	Throttle func(r *Request) (wait time.Duration, ok bool)
+	// Streams: the view can also answer text/event-stream; Request.WantsStream
+	// tells whether the client prefers it.
+	Streams bool
 	// Tag groups views in OpenAPI.
 	Tag string
 	// Params describe the path's parameters to OpenAPI where their names do not
@@ -72,6 +75,7 @@ type Request struct {
 	View      *View
 
 	indent int
+	stream bool // the client prefers text/event-stream, and the view has it
 	query  Query
 	parsed bool
 	data   Value
@@ -234,6 +238,10 @@ func (r *Request) negotiate() error {
 			accept = strings.Join(values, ",")
 		}
 	}
+	if r.View.Streams && among&jsonRenderer != 0 && prefersStream(accept) {
+		r.stream = true
+		return nil
+	}
 	ok, indent := accepts(accept, present, among)
 	if !ok {
 		return ErrNotAcceptable
@@ -241,6 +249,10 @@ func (r *Request) negotiate() error {
 	r.indent = indent
 	return nil
 }
+
+// WantsStream reports whether the client prefers a stream of events to one
+// answer; only for views that have Streams.
+func (r *Request) WantsStream() bool { return r.stream }
 
 // fail writes the answer that err stands for.
 func (s *Site) fail(w http.ResponseWriter, r *Request, err error, challenge []string) {

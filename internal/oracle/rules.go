@@ -30,6 +30,8 @@ var extraKeys = []extraKey{
 	{`^/api/widgets/(\d+/)?$`, anywhere, "refresh_every", "a widget says how fresh its data is"},
 	{`^/api/widgets/\d+/data/$`, inBody, "meta", "when the data was fetched, when it expires, from where"},
 	{`^/api/widgets/\d+/refresh/$`, inBody, "task_id", "the refresh can be followed"},
+	{`^/api/ai/agents/([^/]+/)?$`, anywhere, "tool_permissions", "what an agent may do with a tool is set per agent"},
+	{`^/api/ai/agents/[^/]+/chat/$`, inBody, "run_id", "an answer can be followed and cancelled"},
 	{`^/api/themes/active/$`, inBody, "actions", "OPTIONS describes PUT, which exists here"},
 }
 

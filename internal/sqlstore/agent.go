@@ -18,7 +18,7 @@ func agentOf(r *db.AIAgent) agent.Agent {
 	return agent.Agent{
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description, AgentType: r.AgentType,
 		SystemPrompt: r.SystemPrompt, Model: r.Model, Temperature: r.Temperature, MaxTokens: r.MaxTokens,
-		AvailableTools: json.RawMessage(r.AvailableTools), Status: r.Status, TotalInteractions: r.TotalInteractions,
+		AvailableTools: json.RawMessage(r.AvailableTools), ToolPermissions: json.RawMessage(r.ToolPermissions), Status: r.Status, TotalInteractions: r.TotalInteractions,
 		LastUsed: r.LastUsed, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }
@@ -40,7 +40,7 @@ func (s *Agents) ByID(ctx context.Context, userID, id int64) (agent.Agent, error
 }
 
 var agentList = ListSpec{
-	Columns: `id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status,
+	Columns: `id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, tool_permissions, status,
 	total_interactions, last_used, created_at, updated_at`,
 	From:  "ai_agents",
 	Where: "user_id = $1",
@@ -60,10 +60,10 @@ func (s *Agents) List(ctx context.Context, userID int64, req page.Request) (page
 	spec.Args = []any{userID}
 	return ListPage(ctx, s.DB.ReadDBTX(), spec, req, func(rows pgx.Rows) (agent.Agent, error) {
 		var a agent.Agent
-		var tools string
+		var tools, permissions string
 		err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Description, &a.AgentType, &a.SystemPrompt, &a.Model, &a.Temperature,
-			&a.MaxTokens, &tools, &a.Status, &a.TotalInteractions, &a.LastUsed, &a.CreatedAt, &a.UpdatedAt)
-		a.AvailableTools = json.RawMessage(tools)
+			&a.MaxTokens, &tools, &permissions, &a.Status, &a.TotalInteractions, &a.LastUsed, &a.CreatedAt, &a.UpdatedAt)
+		a.AvailableTools, a.ToolPermissions = json.RawMessage(tools), json.RawMessage(permissions)
 		return a, err
 	})
 }
@@ -72,7 +72,7 @@ func (s *Agents) List(ctx context.Context, userID int64, req page.Request) (page
 func (s *Agents) Create(ctx context.Context, a agent.Agent) (agent.Agent, error) {
 	row, err := s.DB.W().InsertAgent(ctx, db.InsertAgentParams{
 		UserID: a.UserID, Name: a.Name, Description: a.Description, AgentType: a.AgentType, SystemPrompt: a.SystemPrompt,
-		Model: a.Model, Temperature: a.Temperature, MaxTokens: a.MaxTokens, AvailableTools: string(a.AvailableTools),
+		Model: a.Model, Temperature: a.Temperature, MaxTokens: a.MaxTokens, AvailableTools: string(a.AvailableTools), ToolPermissions: string(a.ToolPermissions),
 		Status: a.Status, TotalInteractions: a.TotalInteractions, LastUsed: a.LastUsed, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	})
 	return agentOf(&row), agentFault(err)
@@ -92,7 +92,7 @@ func (s *Agents) Update(ctx context.Context, userID, id int64, change func(*agen
 		change(&a)
 		row, err = tx.UpdateAgent(ctx, db.UpdateAgentParams{
 			ID: id, UserID: userID, Name: a.Name, Description: a.Description, AgentType: a.AgentType, SystemPrompt: a.SystemPrompt,
-			Model: a.Model, Temperature: a.Temperature, MaxTokens: a.MaxTokens, AvailableTools: string(a.AvailableTools),
+			Model: a.Model, Temperature: a.Temperature, MaxTokens: a.MaxTokens, AvailableTools: string(a.AvailableTools), ToolPermissions: string(a.ToolPermissions),
 			Status: a.Status, TotalInteractions: a.TotalInteractions, LastUsed: a.LastUsed, UpdatedAt: a.UpdatedAt,
 		})
 		updated = agentOf(&row)

@@ -81,7 +81,9 @@ func noDatasource() error {
 	return &e
 }
 
-func builtIn(kind string) bool { return kind == SourcePush || kind == SourceStatic || kind == SourceBdash }
+func builtIn(kind string) bool {
+	return kind == SourcePush || kind == SourceStatic || kind == SourceBdash
+}
 
 // feed applies what the draft says about source, data source and query to w,
 // and gives what is wrong with it. known is the data source that w will have.

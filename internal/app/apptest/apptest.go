@@ -21,6 +21,7 @@ import (
 	"github.com/bdash/bdash/internal/app"
 	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/djangoimport"
+	"github.com/bdash/bdash/internal/llm"
 	"github.com/bdash/bdash/internal/oracle"
 	"github.com/bdash/bdash/internal/sqlstore/sqltest"
 	"github.com/bdash/bdash/internal/widget"
@@ -59,6 +60,8 @@ type Options struct {
 	NoJobs bool
 	// Sources replaces what widgets are fed by.
 	Sources widget.Sources
+	// Models answers the agents; nil is Echo.
+	Models llm.Model
 }
 
 // Each runs test against a server on SQLite, and on PostgreSQL (with Redis,
@@ -153,7 +156,12 @@ func open(t testing.TB, opts *Options) *Server {
 	}
 	mails := &Buffer{}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: cfg.Level()}))
-	a, err := app.New(t.Context(), cfg, log, app.Options{Now: opts.Now, Mail: mails, FailureFloor: -1, NoJobs: opts.NoJobs, Version: "test", Sources: opts.Sources})
+	if opts.Models == nil {
+		opts.Models = Echo{}
+	}
+	a, err := app.New(t.Context(), cfg, log, app.Options{
+		Now: opts.Now, Mail: mails, FailureFloor: -1, NoJobs: opts.NoJobs, Version: "test", Sources: opts.Sources, Models: opts.Models,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 const agentByID = `-- name: AgentByID :one
-SELECT id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at FROM ai_agents WHERE id = $1 AND user_id = $2
+SELECT id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at, tool_permissions FROM ai_agents WHERE id = $1 AND user_id = $2
 `
 
 type AgentByIDParams struct {
@@ -38,6 +38,7 @@ func (q *Queries) AgentByID(ctx context.Context, arg AgentByIDParams) (AIAgent, 
 		&i.LastUsed,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ToolPermissions,
 	)
 	return i, err
 }
@@ -118,11 +119,11 @@ func (q *Queries) DeleteAgent(ctx context.Context, arg DeleteAgentParams) (int64
 }
 
 const insertAgent = `-- name: InsertAgent :one
-INSERT INTO ai_agents (user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools,
+INSERT INTO ai_agents (user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, tool_permissions,
                        status, total_interactions, last_used, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13, $14)
-RETURNING id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        $11, $12, $13, $14, $15)
+RETURNING id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at, tool_permissions
 `
 
 type InsertAgentParams struct {
@@ -135,6 +136,7 @@ type InsertAgentParams struct {
 	Temperature       float64
 	MaxTokens         int64
 	AvailableTools    string
+	ToolPermissions   string
 	Status            string
 	TotalInteractions int64
 	LastUsed          *time.Time
@@ -153,6 +155,7 @@ func (q *Queries) InsertAgent(ctx context.Context, arg InsertAgentParams) (AIAge
 		arg.Temperature,
 		arg.MaxTokens,
 		arg.AvailableTools,
+		arg.ToolPermissions,
 		arg.Status,
 		arg.TotalInteractions,
 		arg.LastUsed,
@@ -176,6 +179,7 @@ func (q *Queries) InsertAgent(ctx context.Context, arg InsertAgentParams) (AIAge
 		&i.LastUsed,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ToolPermissions,
 	)
 	return i, err
 }
@@ -202,10 +206,11 @@ func (q *Queries) LockAgent(ctx context.Context, arg LockAgentParams) (int64, er
 const updateAgent = `-- name: UpdateAgent :one
 UPDATE ai_agents
 SET name = $1, description = $2, agent_type = $3, system_prompt = $4, model = $5,
-    temperature = $6, max_tokens = $7, available_tools = $8, status = $9,
-    total_interactions = $10, last_used = $11, updated_at = $12
-WHERE id = $13 AND user_id = $14
-RETURNING id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at
+    temperature = $6, max_tokens = $7, available_tools = $8,
+    tool_permissions = $9, status = $10,
+    total_interactions = $11, last_used = $12, updated_at = $13
+WHERE id = $14 AND user_id = $15
+RETURNING id, user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, status, total_interactions, last_used, created_at, updated_at, tool_permissions
 `
 
 type UpdateAgentParams struct {
@@ -217,6 +222,7 @@ type UpdateAgentParams struct {
 	Temperature       float64
 	MaxTokens         int64
 	AvailableTools    string
+	ToolPermissions   string
 	Status            string
 	TotalInteractions int64
 	LastUsed          *time.Time
@@ -235,6 +241,7 @@ func (q *Queries) UpdateAgent(ctx context.Context, arg UpdateAgentParams) (AIAge
 		arg.Temperature,
 		arg.MaxTokens,
 		arg.AvailableTools,
+		arg.ToolPermissions,
 		arg.Status,
 		arg.TotalInteractions,
 		arg.LastUsed,
@@ -259,6 +266,7 @@ func (q *Queries) UpdateAgent(ctx context.Context, arg UpdateAgentParams) (AIAge
 		&i.LastUsed,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ToolPermissions,
 	)
 	return i, err
 }

@@ -24,6 +24,7 @@ type AIAgent struct {
 	LastUsed          *time.Time
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	ToolPermissions   string
 }
 
 type AIBudget struct {
@@ -43,6 +44,51 @@ type AIReservation struct {
 	AmountNanos   int64
 	InputEstimate int64
 	CreatedAt     time.Time
+}
+
+type AIRun struct {
+	ID             int64
+	UserID         int64
+	AgentID        int64
+	ConversationID *int64
+	Opened         bool
+	Position       int64
+	Whole          bool
+	Unattended     bool
+	SessionID      string
+	KeyID          int64
+	Status         string
+	Owner          string
+	LeaseUntil     time.Time
+	CancelAskedAt  *time.Time
+	ErrorCode      string
+	ErrorText      string
+	RetryAfterMs   int64
+	FinishReason   string
+	Tainted        bool
+	InputTokens    int64
+	OutputTokens   int64
+	CostNanos      int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	FinishedAt     *time.Time
+}
+
+type AIRunCall struct {
+	RunID         int64
+	CallID        string
+	Tool          string
+	Arguments     string
+	ArgumentsHash string
+	State         string
+	ExpiresAt     time.Time
+	DecidedAt     *time.Time
+}
+
+type AIRunEvent struct {
+	RunID int64
+	Seq   int64
+	Lines string
 }
 
 type AISpending struct {
@@ -92,6 +138,7 @@ type AgentConversation struct {
 	TotalCostNanos  int64
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	ClientID        *string
 }
 
 type AgentMessage struct {
@@ -102,6 +149,7 @@ type AgentMessage struct {
 	Content        string
 	Payload        *string
 	CreatedAt      time.Time
+	Steps          *string
 }
 
 type DashboardView struct {

@@ -2,16 +2,17 @@
 SELECT * FROM ai_agents WHERE id = @id AND user_id = @user_id;
 
 -- name: InsertAgent :one
-INSERT INTO ai_agents (user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools,
+INSERT INTO ai_agents (user_id, name, description, agent_type, system_prompt, model, temperature, max_tokens, available_tools, tool_permissions,
                        status, total_interactions, last_used, created_at, updated_at)
-VALUES (@user_id, @name, @description, @agent_type, @system_prompt, @model, @temperature, @max_tokens, @available_tools,
+VALUES (@user_id, @name, @description, @agent_type, @system_prompt, @model, @temperature, @max_tokens, @available_tools, @tool_permissions,
         @status, @total_interactions, @last_used, @created_at, @updated_at)
 RETURNING *;
 
 -- name: UpdateAgent :one
 UPDATE ai_agents
 SET name = @name, description = @description, agent_type = @agent_type, system_prompt = @system_prompt, model = @model,
-    temperature = @temperature, max_tokens = @max_tokens, available_tools = @available_tools, status = @status,
+    temperature = @temperature, max_tokens = @max_tokens, available_tools = @available_tools,
+    tool_permissions = @tool_permissions, status = @status,
     total_interactions = @total_interactions, last_used = @last_used, updated_at = @updated_at
 WHERE id = @id AND user_id = @user_id
 RETURNING *;
