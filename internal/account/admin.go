@@ -87,7 +87,8 @@ func (s *Service) Update(ctx context.Context, actor identity.Actor, id int64, ch
 		mails = append(mails, Mail{Template: MailApproved, To: to, UserID: id, Locale: before.PreferredLocale,
 			Link: s.frontend("/auth/login", "")})
 	}
-	return s.Store.Update(ctx, id, change.Update, s.now(), mails...)
+	u, err := s.Store.Update(ctx, id, change.Update, s.now(), mails...)
+	return u, s.changed(ctx, id, err)
 }
 
 // Delete removes an account on behalf of an administrator, who inherits its
@@ -97,5 +98,5 @@ func (s *Service) Delete(ctx context.Context, actor identity.Actor, id int64) er
 	if !actor.IsAdmin() {
 		return ErrForbidden
 	}
-	return s.Store.Delete(ctx, id, actor.UserID)
+	return s.changed(ctx, id, s.Store.Delete(ctx, id, actor.UserID))
 }

@@ -147,6 +147,22 @@ type Service struct {
 	Hasher   *password.Hasher
 	Settings Settings
 	Now      func() time.Time
+	// Events is told when what an account may do has changed; nil tells nobody.
+	Events Events
+}
+
+// Events is told, after the commit, that an account was closed or deleted, or
+// has another role or password. It must not wait.
+type Events interface {
+	AccessChanged(ctx context.Context, userID int64)
+}
+
+// changed tells Events; err is what the change ended with.
+func (s *Service) changed(ctx context.Context, userID int64, err error) error {
+	if err == nil && s.Events != nil {
+		s.Events.AccessChanged(ctx, userID)
+	}
+	return err
 }
 
 // Draft is what a new account is made from.

@@ -68,6 +68,7 @@ var apiTags = []drf.Tag{
 	{Name: "dashboard", Text: "Dashboard views, their layouts, and preferences."},
 	{Name: "widgets", Text: "Widgets, their data and settings."},
 	{Name: "ai", Text: "Agents and conversations."},
+	{Name: "events", Text: "What happens, as it happens."},
 	{Name: "notifications", Text: "What the server has to tell the user."},
 	{Name: "tasks", Text: "Work in the background."},
 	{Name: "root", Text: "Where things are."},

@@ -1,12 +1,15 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/bdash/bdash/internal/identity"
 	"github.com/bdash/bdash/internal/telemetry"
 )
 
@@ -35,6 +38,12 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// Hijack hands the connection over to a WebSocket, and notes that for the log.
+func (w *statusWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -66,6 +75,9 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		w.Header()["X-Request-Id"] = x.id[:]
 		ctx := &x.requestContext
 		ctx.parent, ctx.id, ctx.deadline = r.Context(), id, began.Add(requestTimeout)
+		if sent := r.Header["X-Client-Id"]; len(sent) > 0 && identity.ValidClientID(sent[0]) {
+			ctx.client = sent[0]
+		}
 		defer ctx.end()
 		if !s.Log.Enabled(ctx, slog.LevelInfo) {
 			next.ServeHTTP(w, r.WithContext(ctx))
@@ -80,6 +92,17 @@ func (s *Server) logged(next http.Handler) http.Handler {
 	})
 }
 
+// unlimited is the request without the time limit of requests: for streams.
+func unlimited(r *http.Request) *http.Request {
+	ctx := r.Context()
+	if parent, ok := ctx.Value(parentKey{}).(context.Context); ok {
+		ctx = telemetry.WithRequestID(parent, telemetry.RequestID(ctx))
+	}
+	return r.WithContext(ctx)
+}
+
+type parentKey struct{}
+
 // requestContext is the context of one request. It carries the request's id,
 // and ends after requestTimeout, with its parent, or with the request. The
 // timer is made when somebody first waits for the end: an answer from memory
@@ -87,6 +110,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 type requestContext struct {
 	parent   context.Context
 	id       string
+	client   string // X-Client-ID
 	deadline time.Time
 
 	mu     sync.Mutex
@@ -153,8 +177,13 @@ func longContext(r *http.Request) context.Context {
 
 // Value implements context.Context.
 func (c *requestContext) Value(key any) any {
-	if key == telemetry.RequestIDKey {
+	switch key {
+	case telemetry.RequestIDKey:
 		return c.id
+	case identity.ClientIDKey:
+		return c.client
+	case parentKey{}:
+		return c.parent
 	}
 	if key == (unbounded{}) {
 		return c.parent

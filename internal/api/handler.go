@@ -34,6 +34,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(prefix+"schema/{$}", s.counted(s.throttleDocs(s.schemaHandler()).ServeHTTP))
 		mux.Handle(prefix+"docs/", s.counted(s.throttleDocs(s.docsHandler(prefix+"docs/")).ServeHTTP))
 	}
+	s.mountSockets(mux)
 	mux.HandleFunc("/", s.counted(notFound))
 	mux.HandleFunc("/healthz", s.counted(s.healthz))
 	mux.HandleFunc("/readyz", s.counted(s.readyz))

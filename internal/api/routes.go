@@ -37,6 +37,7 @@ func (s *Server) views() []*drf.View {
 	views = append(views, s.dashboardViews()...)
 	views = append(views, s.widgetViews()...)
 	views = append(views, s.agentViews()...)
+	views = append(views, s.eventViews()...)
 	return append(views, s.otherViews()...)
 }
 

@@ -40,6 +40,7 @@ type Server struct {
 	Runs        *agent.Runner
 	Notify      *notify.Service
 	Tasks       Tasks
+	Events      Events
 	Cache       cache.Cache
 	Limiter     throttle.Limiter
 	Rates       Rates

@@ -27,6 +27,7 @@ import (
 	"github.com/bdash/bdash/internal/notify"
 	"github.com/bdash/bdash/internal/password"
 	"github.com/bdash/bdash/internal/preference"
+	"github.com/bdash/bdash/internal/realtime"
 	"github.com/bdash/bdash/internal/sqlstore"
 	"github.com/bdash/bdash/internal/telemetry"
 	"github.com/bdash/bdash/internal/theme"
@@ -46,6 +47,7 @@ type App struct {
 
 	stopping stopping
 	redis    *cache.Redis // nil without REDIS_URL
+	hub      *realtime.Hub
 	workers  *job.Workers
 	now      func() time.Time
 	version  string
@@ -125,6 +127,9 @@ func (a *App) open(ctx context.Context, opts Options) error {
 		}
 		a.redis.Prefix = "bdash:" + installation + ":"
 	}
+	if err := a.openEvents("bdash:" + installation + ":"); err != nil {
+		return err
+	}
 	return a.wire(opts)
 }
 
@@ -158,6 +163,7 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 	periodic = append(periodic, a.registerWidgets(workers)...)
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
+		Updated:  func(owner int64, u job.Updated) { events{hub: a.hub}.taskUpdated(owner, u) },
 		Periodic: periodic,
 	}
 	if !opts.NoJobs {
@@ -218,28 +224,32 @@ func (a *App) wire(opts Options) error {
 	for i, key := range cfg.SecretKeyFallbacks {
 		fallbacks[i] = key.Reveal()
 	}
+	tell := events{hub: a.hub, widgets: &sqlstore.Widgets{DB: a.DB}, log: a.Log}
+	accounts.Events = tell
 	preferences := &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now}
-	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now}
+	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now, Events: tell}
 	widgets := a.newWidgets(accounts, preferences, notes, opts.Sources)
+	widgets.Events = tell
 	views := &sqlstore.Dashboards{DB: a.DB}
 	agents := &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now}
 	a.API = &api.Server{
 		Accounts: accounts,
 		Auth: &auth.Service{
 			Store: &sqlstore.Auth{DB: a.DB, Mails: mails}, Accounts: accounts, Hasher: hasher,
-			Keys: auth.NewKeyring(a.now, cfg.SecretKey.Reveal(), fallbacks...), Now: a.now,
+			Keys: auth.NewKeyring(a.now, cfg.SecretKey.Reveal(), fallbacks...), Now: a.now, Events: tell,
 			Settings: auth.Settings{
 				AccessLifetime: cfg.AccessTTL(), RefreshLifetime: cfg.RefreshTTL(), FailureFloor: floor,
 				VerificationRequired: cfg.EmailVerification == config.VerificationRequired,
 			},
 		},
-		Themes:      &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now},
-		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now},
+		Themes:      &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now, Events: tell},
+		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now, Events: tell},
 		Preferences: preferences,
 		Widgets:     widgets,
 		Agents:      agents,
 		Notify:      notes,
 		Tasks:       a.Jobs,
+		Events:      a.hub,
 		Log:         a.Log,
 		Unavailable: sqlstore.IsUnavailable,
 		Ready:       a.ready,
@@ -273,6 +283,9 @@ func (a *App) Close() {
 	}
 	if a.gatewayListener != nil {
 		_ = a.gatewayListener.Close()
+	}
+	if a.hub != nil {
+		a.closeEvents()
 	}
 	if a.redis != nil {
 		a.redis.Close()

@@ -42,6 +42,8 @@ type line struct {
 	// foreign is who for somebody else's object, with 200 for +. "" is who
 	// with 404 for +; "none" when nobody owns the object.
 	foreign who
+	// stream: the answer does not end by itself; only its status is looked at.
+	stream bool
 }
 
 // matrix is every method of every view, written by hand.
@@ -160,6 +162,9 @@ var matrix = []line{
 	{call: "POST ai/runs/{id}/cancel/", object: "run", ok: 200, who: writes},
 	{call: "POST ai/runs/{id}/approve/", object: "run", ok: 409, who: "401 + + + 401 403 403 403 403 403", body: `{"call_id":"c","arguments_hash":"h","approve":true}`},
 
+	{call: "GET events/", ok: 200, who: reads, stream: true},
+	{call: "GET users/online/", ok: 200, who: admins},
+
 	{call: "GET notifications/", ok: 200, who: reads},
 	{call: "GET notifications/unread_count/", ok: 200, who: reads},
 	{call: "POST notifications/mark_all_read/", ok: 200, who: writes},
@@ -174,7 +179,7 @@ var optionsOf = map[string]who{
 	"auth/register/": openReads, "auth/login/": openReads, "auth/password-reset/": openReads, "auth/password-reset/confirm/": openReads,
 	"auth/verify-email/": openReads, "auth/token/": anyone, "auth/refresh/": anyone, "auth/verify/": anyone,
 	"auth/api-keys/": byHand, "auth/api-keys/{id}/": byHand,
-	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins,
+	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins, "users/online/": admins,
 	"ai/agents/{id}/chat/": "401 + + + 401 403 + + + +", "ai/runs/{id}/approve/": "401 + + + 401 403 403 403 403 403",
 }
 
@@ -292,6 +297,13 @@ func (c *cast) try(t *testing.T, l line, column int, id string, want int) apptes
 		if got := c.s.Do(t, c.token, http.MethodHead, path, ""); got.Status != want || len(got.Body) > 0 {
 			t.Errorf("%s: HEAD %s = %d %q, want %d and no body", c.name, path, got.Status, got.Body, want)
 		}
+	}
+	if l.stream {
+		got := c.s.Status(t, c.token, method, path)
+		if got != want {
+			t.Errorf("%s: %s %s = %d, want %d", c.name, method, path, got, want)
+		}
+		return apptest.Answer{Status: got}
 	}
 	got := c.s.Do(t, c.token, method, path, c.fill(t, l.body))
 	if got.Status != want {

@@ -184,6 +184,12 @@ func TestVersionedPath(t *testing.T) {
 		s.Expect(t, http.StatusOK, p.Access, "GET", "/api/dashboard/layout/", "")
 		for _, v := range s.App.API.Views() {
 			path := strings.NewReplacer("{id}", "1", "{role}", "user").Replace(v.Path)
+			if v.Path == "events/" { // does not end by itself
+				if a, b := s.Status(t, p.Access, "GET", "/api/"+path), s.Status(t, p.Access, "GET", "/api/v1/"+path); a != http.StatusOK || b != a {
+					t.Errorf("GET %s = %d and %d, want 200", path, a, b)
+				}
+				continue
+			}
 			query := "?page_size=2&page=2&search=" + url.QueryEscape("row")
 			a, b := s.Do(t, p.Access, "GET", "/api/"+path+query, ""), s.Do(t, p.Access, "GET", "/api/v1/"+path+query, "")
 			if want := strings.ReplaceAll(string(a.Body), s.URL+"/api/", s.URL+"/api/v1/"); a.Status != b.Status || string(b.Body) != want {

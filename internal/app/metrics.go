@@ -34,7 +34,7 @@ var throttles = []string{"anon", "user", "login", "docs"}
 // measure makes the metrics and has the API tell them what happens.
 func (a *App) measure(hasher *password.Hasher) {
 	a.metrics = telemetry.NewMetrics(telemetry.MetricsConfig{
-		Version: a.version, Pools: a.poolStats, Cache: cacheStats(a.API.Cache), PasswordsWaiting: hasher.Waiting, Throttles: throttles,
+		Version: a.version, Pools: a.poolStats, Cache: cacheStats(a.API.Cache), Events: a.eventStats, PasswordsWaiting: hasher.Waiting, Throttles: throttles,
 	})
 	a.API.Observe = func(view string) drf.Observer { return a.metrics.Route(view).Observe }
 	a.API.Limiter = countedLimiter{a.API.Limiter, a.metrics}

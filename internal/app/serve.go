@@ -84,6 +84,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	a.Log.Info("stopping", "timeout", time.Duration(a.Config.ShutdownTimeout).String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.Config.ShutdownTimeout))
 	defer cancel()
+	a.hub.Drain() // streams never end by themselves
 	gatewayDone := make(chan error, 1)
 	go func() { gatewayDone <- stopGateway(drain) }()
 	// Streams end with their runs, and runs before the requests' time is over.

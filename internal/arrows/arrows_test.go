@@ -55,7 +55,10 @@ var owners = map[string][]string{
 	"github.com/mazznoer/csscolorparser":    {"palette"},
 	"github.com/swaggest/swgui":             {"api"},
 	"github.com/minio/minio-go/v7":          {"backup"},
-	"net/http":                              {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle"},
+	"github.com/centrifugal":                {"realtime"},
+	"github.com/gorilla/websocket":          {"realtime"},
+	// realtime exports handlers: a stream is one with its connection.
+	"net/http": {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle", "realtime"},
 }
 
 type listed struct {

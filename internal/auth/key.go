@@ -78,7 +78,7 @@ func (s *Service) DeleteKey(ctx context.Context, actor identity.Actor, id int64)
 	if actor.ByKey() {
 		return ErrByKey
 	}
-	return s.Store.DeleteKey(ctx, actor.UserID, id)
+	return s.changed(ctx, actor.UserID, s.Store.DeleteKey(ctx, actor.UserID, id))
 }
 
 // Ticket makes a one-use ticket for the event doors, bound to the session.

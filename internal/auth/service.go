@@ -35,7 +35,9 @@ type Service struct {
 	Keys     *Keyring
 	Settings Settings
 	Now      func() time.Time
-	seen     seenTracker
+	// Events is told when access ends; nil tells nobody.
+	Events Events
+	seen   seenTracker
 }
 
 // Client is where a sign-in comes from.
@@ -167,6 +169,9 @@ func (s *Service) Refresh(ctx context.Context, raw string, c Client) (account.Us
 	} else {
 		r, err = s.Store.Rotate(ctx, claims.Session, claims.JTI, s.newRefresh(now), now, Grace)
 	}
+	if r.Reused {
+		_ = s.changed(ctx, r.User.ID, err)
+	}
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
 		return account.User{}, Tokens{}, ErrToken
@@ -286,20 +291,20 @@ func (s *Service) Logout(ctx context.Context, actor identity.Actor, raw string, 
 		return ErrByKey
 	}
 	if all {
-		return s.Store.EndAll(ctx, actor.UserID, "", EndLogout, s.now())
+		return s.changed(ctx, actor.UserID, s.Store.EndAll(ctx, actor.UserID, "", EndLogout, s.now()))
 	}
 	if actor.SessionID != "" {
 		err := s.Store.End(ctx, actor.UserID, actor.SessionID, EndLogout, s.now())
 		if fault.KindOf(err) == fault.NotFound {
 			return nil // ended by somebody else just now
 		}
-		return err
+		return s.changed(ctx, actor.UserID, err)
 	}
 	claims, err := s.Keys.Parse(raw, AccessToken)
 	if err != nil {
 		return err
 	}
-	return s.Store.Deny(ctx, actor.UserID, claims.JTI, claims.Expires)
+	return s.changed(ctx, actor.UserID, s.Store.Deny(ctx, actor.UserID, claims.JTI, claims.Expires))
 }
 
 // ChangePassword replaces the actor's password, ends every session and signs
@@ -332,7 +337,7 @@ func (s *Service) ChangePassword(ctx context.Context, actor identity.Actor, oldP
 	if errors.Is(err, ErrCredentials) {
 		return Tokens{}, ErrOldPassword
 	}
-	if err != nil {
+	if s.changed(ctx, u.ID, err) != nil {
 		return Tokens{}, err
 	}
 	return s.tokens(&session, &u, session.Refresh.IssuedAt), nil
@@ -355,7 +360,7 @@ func (s *Service) ResetPassword(ctx context.Context, token, newPass string) erro
 	}
 	now := s.now()
 	_, err = s.Store.ResetPassword(ctx, hash, encoded, now, s.Accounts.PasswordNotice(&u, now))
-	return err
+	return s.changed(ctx, u.ID, err)
 }
 
 func about(u *account.User) *account.Draft {
@@ -378,7 +383,7 @@ func (s *Service) EndSession(ctx context.Context, actor identity.Actor, sid stri
 	if !isRandomID(sid) { // it stood in a path: anything, also what no database takes
 		return ErrNotFound
 	}
-	return s.Store.End(ctx, actor.UserID, sid, EndRevoked, s.now())
+	return s.changed(ctx, actor.UserID, s.Store.End(ctx, actor.UserID, sid, EndRevoked, s.now()))
 }
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

@@ -117,6 +117,8 @@ type Store interface {
 	AccessByUser(ctx context.Context, userID int64, jti string) (Access, error)
 	// AccessByKey looks up an API key by its hash. fault.NotFound.
 	AccessByKey(ctx context.Context, hash string) (Access, error)
+	// Living looks up which of the sessions and keys are good now.
+	Living(ctx context.Context, sessions []string, keys []int64, now time.Time) (Living, error)
 
 	// Start stores a session for a user whose password hash is still the one
 	// that was verified and who may sign in; upgraded, when not empty, replaces

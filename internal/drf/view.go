@@ -44,6 +44,8 @@ type View struct {
 	// MetadataFor says whether "actions" are shown for this request, e.g. only
 	// when the object exists. nil is always.
 	MetadataFor func(r *Request) bool
+	// Authenticate replaces the site's for this view. nil keeps it.
+	Authenticate func(r *http.Request) (any, error)
 	// Throttle replaces the site's throttle for this view. nil keeps it.
 	Throttle func(r *Request) (wait time.Duration, ok bool)
 	// Streams: the view can also answer text/event-stream; Request.WantsStream
@@ -186,8 +188,12 @@ func (s *Site) serve(w http.ResponseWriter, r *Request) error {
 		return err
 	}
 	v := r.View
-	if v.Auth != AuthIgnored && s.Authenticate != nil {
-		principal, err := s.Authenticate(r.Request)
+	authenticate := s.Authenticate
+	if v.Authenticate != nil {
+		authenticate = v.Authenticate
+	}
+	if v.Auth != AuthIgnored && authenticate != nil {
+		principal, err := authenticate(r.Request)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,10 @@
 // decide by it what is allowed.
 package identity
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // Role is what a user may do.
 type Role string
@@ -73,3 +76,35 @@ func (a Actor) ByKey() bool { return a.KeyID != 0 }
 
 // May reports whether the actor's key, if any, has the scope.
 func (a Actor) May(s Scope) bool { return a.KeyID == 0 || slices.Contains(a.Scopes, s) }
+
+type clientIDKey struct{}
+
+// ClientIDKey is under which a context holds the name that a client gave itself
+// (X-Client-ID), a string: for contexts that answer Value themselves. Others
+// take WithClientID.
+var ClientIDKey any = clientIDKey{}
+
+// MaxClientID is the length of such a name, in bytes.
+const MaxClientID = 100
+
+// WithClientID returns a context of a request by that client.
+func WithClientID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, clientIDKey{}, id)
+}
+
+// ClientID is the client whose request the context belongs to, or empty. With
+// it a tab recognises the events that it caused itself.
+func ClientID(ctx context.Context) string {
+	id, _ := ctx.Value(clientIDKey{}).(string)
+	return id
+}
+
+// ValidClientID: up to MaxClientID printable characters of ASCII.
+func ValidClientID(id string) bool {
+	for _, c := range []byte(id) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= MaxClientID
+}

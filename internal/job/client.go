@@ -60,6 +60,10 @@ type Config struct {
 	// dead and the job is given to another; 0 is two minutes. Kinds with a
 	// longer time-out are left alone until that has passed.
 	RescueAfter time.Duration
+	// Updated is told of each job with an owner that this client runs: when an
+	// attempt begins, and when its end is stored; and of a waiting one that it
+	// cancels. It must not wait. nil tells nobody.
+	Updated func(ownerID int64, e Updated)
 }
 
 // Client queues jobs, tells how they stand, and, once started, runs them. All
@@ -76,6 +80,7 @@ type Client struct {
 	life     sync.Mutex // one Start or Stop at a time
 	running  bool       // guarded by life
 	sweeper  *sweeper   // set while running; guarded by life
+	telling  func()     // stops telling of tasks; set while running; guarded by life
 	stopping atomic.Bool
 
 	// wake is held for writing while River starts: a queue must not be woken
@@ -148,7 +153,7 @@ func (c *Client) riverConfig() *river.Config {
 		DiscardedJobRetentionPeriod: keepFailed,
 		FetchCooldown:               min(fetchPause, c.cfg.PollInterval),
 		FetchPollInterval:           c.cfg.PollInterval,
-		Hooks:                       []rivertype.Hook{&hook{log: c.log, stopping: &c.stopping}},
+		Hooks:                       []rivertype.Hook{&hook{log: c.log, stopping: &c.stopping, begin: c.cfg.tell}},
 		// Every kind has a time-out of its own; this one is for rows whose kind
 		// nobody knows. It must not exceed RescueStuckJobsAfter.
 		JobTimeout:           min(defaultTimeout, c.cfg.RescueAfter),
@@ -319,6 +324,9 @@ func (c *Client) Cancel(ctx context.Context, id int64) error {
 		return ErrNotFound
 	case err != nil:
 		return fmt.Errorf("cancel job %d: %w", id, err)
+	}
+	if row, err := c.river.JobGet(ctx, id); err == nil && row.State == rivertype.JobStateCancelled {
+		c.cfg.tell(row)
 	}
 	return c.emptyArgs(ctx, id)
 }

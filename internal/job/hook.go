@@ -35,6 +35,8 @@ type hook struct {
 	log *slog.Logger
 	// stopping is set while jobs are being called back by Client.Stop.
 	stopping *atomic.Bool
+	// begin is told of each attempt that begins.
+	begin func(*rivertype.JobRow)
 }
 
 // InsertBegin sets the unique key. River by itself derives keys from the

@@ -26,12 +26,13 @@ func (c *Client) Start(ctx context.Context) error {
 		return nil
 	}
 	c.stopping.Store(false)
-	sw := c.newSweeper()
+	sw, stopTelling := c.newSweeper(), c.startTelling()
 	if err := c.startRiver(ctx); err != nil {
 		sw.stop()
+		stopTelling()
 		return fmt.Errorf("start jobs: %w", err)
 	}
-	c.running, c.sweeper = true, sw
+	c.running, c.sweeper, c.telling = true, sw, stopTelling
 	return nil
 }
 
@@ -78,6 +79,7 @@ func (c *Client) Stop(ctx context.Context) error {
 		}
 	}
 	c.sweeper.stop()
-	c.running, c.sweeper = false, nil
+	c.telling()
+	c.running, c.sweeper, c.telling = false, nil, nil
 	return nil
 }

@@ -77,10 +77,24 @@ var (
 	ErrMessage = fault.New(fault.Invalid, "notification.message", "A notification needs a kind, a title, and a link that is a path or an http(s) address.")
 )
 
+// Events is told, after the commit, of each new notification. It must not wait.
+type Events interface {
+	NotificationNew(ctx context.Context, userID int64, e New)
+}
+
+// New is the event that there is a notification; its text is read from the
+// list.
+type New struct {
+	NotificationID int64  `json:"notification_id"`
+	Kind           string `json:"kind"`
+}
+
 // Service is the room.
 type Service struct {
 	Store Store
 	Now   func() time.Time
+	// Events is told of new notifications; nil tells nobody.
+	Events Events
 }
 
 // List is one page of the actor's notifications, newest first.
@@ -123,7 +137,11 @@ func (s *Service) Add(ctx context.Context, userID int64, m Message) (Notificatio
 	if n.Kind == "" || n.Title == "" || !safeLink(n.Link) {
 		return Notification{}, ErrMessage
 	}
-	return s.Store.Add(ctx, n)
+	added, err := s.Store.Add(ctx, n)
+	if err == nil && s.Events != nil {
+		s.Events.NotificationNew(ctx, userID, New{NotificationID: added.ID, Kind: added.Kind})
+	}
+	return added, err
 }
 
 // clean makes text that both engines store and that has at most limit

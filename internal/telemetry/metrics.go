@@ -24,6 +24,8 @@ type MetricsConfig struct {
 	Pools func() []PoolStats
 	// Cache tells of the cache.
 	Cache func() CacheStats
+	// Events tells of events and their listeners.
+	Events func() EventStats
 	// PasswordsWaiting is how many password computations wait for their turn.
 	PasswordsWaiting func() int
 	// Throttles are the names that Refused is called with.
@@ -80,6 +82,9 @@ func NewMetrics(cfg MetricsConfig) *Metrics {
 	}
 	if cfg.Cache != nil {
 		m.registry.MustRegister(cacheCollector(cfg.Cache))
+	}
+	if cfg.Events != nil {
+		m.registry.MustRegister(eventCollector(cfg.Events))
 	}
 	if cfg.PasswordsWaiting != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

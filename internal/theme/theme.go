@@ -86,10 +86,42 @@ var (
 	ErrBuiltIn = fault.New(fault.Forbidden, "theme.built_in", "Built-in themes cannot be changed.")
 )
 
+// Events is told, after the commit, what has become of a user's themes. It must
+// not wait.
+type Events interface {
+	ThemeUpdated(ctx context.Context, userID int64, e Updated)
+}
+
+// Updated is the event that a theme was changed.
+type Updated struct {
+	ThemeID int64 `json:"theme_id"`
+	// Change is one of the constants below. An activated theme may be new.
+	Change    string    `json:"change"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// What may happen to a theme.
+const (
+	Created   = "created"
+	Edited    = "updated"
+	Activated = "activated"
+	Deleted   = "deleted"
+)
+
 // Service is the room.
 type Service struct {
 	Store Store
 	Now   func() time.Time
+	// Events is told of changes; nil tells nobody.
+	Events Events
+}
+
+// tell gives back what a change ended with, and tells Events of its success.
+func (s *Service) tell(ctx context.Context, change string, t Theme, err error) (Theme, error) {
+	if err == nil && s.Events != nil {
+		s.Events.ThemeUpdated(ctx, t.UserID, Updated{ThemeID: t.ID, Change: change, UpdatedAt: t.UpdatedAt})
+	}
+	return t, err
 }
 
 // List is one page of the actor's own themes.
@@ -117,7 +149,8 @@ func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Th
 	if err := s.apply(&t, d, now); err != nil {
 		return Theme{}, err
 	}
-	return s.Store.Create(ctx, t)
+	created, err := s.Store.Create(ctx, t)
+	return s.tell(ctx, Created, created, err)
 }
 
 // Update changes a theme. ErrNotFound, ErrNameTaken, ErrBuiltIn; a field fault
@@ -127,7 +160,8 @@ func (s *Service) Update(ctx context.Context, actor identity.Actor, id int64, d 
 		return Theme{}, err
 	}
 	now := s.now()
-	return s.Store.Update(ctx, actor.UserID, id, func(t *Theme) error { return s.apply(t, d, now) })
+	updated, err := s.Store.Update(ctx, actor.UserID, id, func(t *Theme) error { return s.apply(t, d, now) })
+	return s.tell(ctx, Edited, updated, err)
 }
 
 func writable(id int64) error {
@@ -178,7 +212,8 @@ func set[T any](to *T, change *T) {
 // is the actor's own copy of it. ErrNotFound.
 func (s *Service) Activate(ctx context.Context, actor identity.Actor, id int64) (Theme, error) {
 	if id >= 0 {
-		return s.Store.Activate(ctx, actor.UserID, id, s.now())
+		active, err := s.Store.Activate(ctx, actor.UserID, id, s.now())
+		return s.tell(ctx, Activated, active, err)
 	}
 	t, err := builtIn(id)
 	if err != nil {
@@ -187,7 +222,8 @@ func (s *Service) Activate(ctx context.Context, actor identity.Actor, id int64) 
 	now := s.now()
 	t.UserID, t.SourceID, t.ID = actor.UserID, &id, 0
 	t.IsActive, t.CreatedAt, t.UpdatedAt = true, now, now
-	return s.Store.ActivateCopy(ctx, t, now)
+	active, err := s.Store.ActivateCopy(ctx, t, now)
+	return s.tell(ctx, Activated, active, err)
 }
 
 // Delete removes a theme. ErrNotFound, ErrBuiltIn.
@@ -195,7 +231,9 @@ func (s *Service) Delete(ctx context.Context, actor identity.Actor, id int64) er
 	if err := writable(id); err != nil {
 		return err
 	}
-	return s.Store.Delete(ctx, actor.UserID, id)
+	err := s.Store.Delete(ctx, actor.UserID, id)
+	_, err = s.tell(ctx, Deleted, Theme{ID: id, UserID: actor.UserID, UpdatedAt: s.now()}, err)
+	return err
 }
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }

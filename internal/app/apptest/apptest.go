@@ -229,6 +229,26 @@ func (s *Server) Do(t testing.TB, token, method, path, body string) Answer {
 	return Send(t, req)
 }
 
+// Status is the status of an answer whose body is not waited for: a stream's.
+func (s *Server) Status(t testing.TB, token, method, path string) int {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
 // Expect is Do for an answer whose status is known.
 func (s *Server) Expect(t testing.TB, want int, token, method, path, body string) Answer {
 	t.Helper()
