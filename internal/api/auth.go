@@ -119,6 +119,7 @@ func (s *Server) register(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
+	noteOf(r).ActorName = u.Email
 	return userFields.Respond(w, r, http.StatusCreated, &u)
 }
 
@@ -147,10 +148,12 @@ func (s *Server) login(w http.ResponseWriter, r *drf.Request) error {
 	if err := s.throttleLogin(r, account.EmailKey(in.email)); err != nil {
 		return err
 	}
+	noteOf(r).try(in.email)
 	u, tokens, err := s.Auth.Login(r.Context(), in.email, in.password, s.clientOf(r))
 	if err != nil {
 		return err
 	}
+	noteOf(r).by(&u)
 	return r.Respond(w, http.StatusOK, func(dst []byte) []byte {
 		dst = userFields.Append(append(dst, `{"user":`...), &u)
 		dst = appendTokens(append(dst, `,"tokens":`...), tokens)
@@ -182,11 +185,13 @@ func (s *Server) token(w http.ResponseWriter, r *drf.Request) error {
 	if err := s.throttleLogin(r, account.EmailKey(in.username+in.email)); err != nil {
 		return err
 	}
+	noteOf(r).try(in.username + in.email)
+	var u account.User
 	var tokens auth.Tokens
 	if byEmail {
-		_, tokens, err = s.Auth.TokenByEmail(r.Context(), in.email, in.password, s.clientOf(r))
+		u, tokens, err = s.Auth.TokenByEmail(r.Context(), in.email, in.password, s.clientOf(r))
 	} else {
-		_, tokens, err = s.Auth.Token(r.Context(), in.username, in.password, s.clientOf(r))
+		u, tokens, err = s.Auth.Token(r.Context(), in.username, in.password, s.clientOf(r))
 	}
 	if errors.Is(err, auth.ErrCredentials) || errors.Is(err, auth.ErrUnverified) {
 		return &drf.Error{Status: http.StatusUnauthorized, Detail: "No active account found with the given credentials"}
@@ -194,6 +199,7 @@ func (s *Server) token(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
+	noteOf(r).by(&u)
 	return refreshFields.Respond(w, r, http.StatusOK, &tokens)
 }
 
@@ -244,6 +250,7 @@ func (s *Server) logout(w http.ResponseWriter, r *drf.Request) error {
 	if data, err := r.Data(); err == nil && data.Kind() == drf.KindDict {
 		_ = logoutFields.DecodeValue(data, &in, drf.Partial)
 	}
+	noteOf(r).say("all", in.all)
 	if err := s.Auth.Logout(r.Context(), actor(r), bearer(r), in.all); err != nil {
 		return err
 	}
@@ -258,6 +265,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *drf.Request) error {
 	if err := s.throttleLogin(r, account.EmailKey(actor(r).Email)); err != nil {
 		return err
 	}
+	noteOf(r).tried = true
 	tokens, err := s.Auth.ChangePassword(r.Context(), actor(r), in.oldPassword, in.password, s.clientOf(r))
 	if errors.Is(err, auth.ErrOldPassword) {
 		return drf.Invalid("old_password", auth.ErrOldPassword.Message)
@@ -279,6 +287,7 @@ func (s *Server) requestReset(w http.ResponseWriter, r *drf.Request) error {
 	if err := s.throttleLogin(r, account.EmailKey(in.email)); err != nil {
 		return err
 	}
+	noteOf(r).ActorName = in.email
 	if err := s.Accounts.RequestReset(r.Context(), in.email); err != nil {
 		return err
 	}
@@ -290,6 +299,7 @@ func (s *Server) confirmReset(w http.ResponseWriter, r *drf.Request) error {
 	if err := resetConfirmFields.Decode(r, &in, drf.Whole); err != nil {
 		return err
 	}
+	noteOf(r).tried = true
 	if err := s.Auth.ResetPassword(r.Context(), in.token, in.password); err != nil {
 		return linkError(err)
 	}
@@ -313,6 +323,7 @@ func (s *Server) verifyEmail(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return linkError(err)
 	}
+	noteOf(r).by(&u)
 	return r.Respond(w, http.StatusOK, func(dst []byte) []byte {
 		dst = append(dst, `{"message":"E-mail address verified","status":`...)
 		return append(drf.AppendString(dst, string(u.Status)), '}')

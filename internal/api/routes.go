@@ -47,11 +47,11 @@ func (s *Server) Views() []*drf.View { return s.views() }
 func (s *Server) authViews() []*drf.View {
 	return tagged("auth",
 		&drf.View{Path: "auth/register/", Name: "Register", Auth: drf.AuthOptional, Throttle: s.countAddress, Methods: []drf.Method{
-			{Verb: post, Handler: s.register, Doc: drf.Operation{Summary: "Register an account", Text: "The account is pending; a mail with a link that verifies the address is sent.", In: registerFields, Out: userFields, Status: http.StatusCreated, Errors: []int{http.StatusForbidden}}}}},
+			{Verb: post, Handler: s.audited("auth.register", "", s.register), Doc: drf.Operation{Summary: "Register an account", Text: "The account is pending; a mail with a link that verifies the address is sent.", In: registerFields, Out: userFields, Status: http.StatusCreated, Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "auth/login/", Name: "Login", Auth: drf.AuthOptional, Methods: []drf.Method{
-			{Verb: post, Handler: s.login, Doc: drf.Operation{Summary: "Sign in with an e-mail address", In: loginFields, Out: loginShape}}}},
+			{Verb: post, Handler: s.audited("auth.login", "", s.login), Doc: drf.Operation{Summary: "Sign in with an e-mail address", In: loginFields, Out: loginShape}}}},
 		&drf.View{Path: "auth/token/", Name: "Custom Token Obtain Pair", Auth: drf.AuthIgnored, Metadata: tokenFields, Methods: []drf.Method{
-			{Verb: post, Handler: s.token, Doc: drf.Operation{Summary: "Sign in with a username", Text: "`email` instead of `username` is accepted. The tokens carry the claims email, role and status.", In: tokenFields, InOr: tokenByEmailFields, Out: refreshFields, Errors: []int{http.StatusUnauthorized}}}}},
+			{Verb: post, Handler: s.audited("auth.login", "", s.token), Doc: drf.Operation{Summary: "Sign in with a username", Text: "`email` instead of `username` is accepted. The tokens carry the claims email, role and status.", In: tokenFields, InOr: tokenByEmailFields, Out: refreshFields, Errors: []int{http.StatusUnauthorized}}}}},
 		&drf.View{Path: "auth/refresh/", Name: "Token Refresh", Auth: drf.AuthIgnored, Metadata: refreshFields, Throttle: unthrottled,
 			Description: "Takes a refresh type JSON web token and returns an access type JSON web\ntoken if the refresh token is valid.", Methods: []drf.Method{
 				{Verb: post, Handler: s.refresh, Doc: drf.Operation{Summary: "Exchange a refresh token", Text: "Refresh tokens rotate: the answer carries the next one. The one before the last, or the last one later than 10 seconds after it was exchanged, ends the session.", In: refreshFields, Out: refreshFields, Errors: []int{http.StatusUnauthorized}}}}},
@@ -62,26 +62,26 @@ func (s *Server) authViews() []*drf.View {
 			{Verb: get, Handler: s.me, Doc: drf.Operation{Summary: "The user who is signed in", Out: userFields}},
 			{Verb: patch, Handler: s.patchMe, Doc: drf.Operation{Summary: "Change the own profile", In: userFields, PartialIn: true, Out: userFields}}}},
 		&drf.View{Path: "auth/logout/", Name: "Logout", Methods: []drf.Method{
-			{Verb: post, Handler: s.logout, Doc: drf.Operation{Summary: "Sign out", Text: "Ends the session of the token; with `all` every session of the user.", In: logoutFields, PartialIn: true, Example: `{"message":"Logout successful"}`}}}},
+			{Verb: post, Handler: s.audited("auth.logout", "", s.logout), Doc: drf.Operation{Summary: "Sign out", Text: "Ends the session of the token; with `all` every session of the user.", In: logoutFields, PartialIn: true, Example: `{"message":"Logout successful"}`}}}},
 		&drf.View{Path: "auth/change-password/", Name: "Change Password", Methods: []drf.Method{
-			{Verb: post, Handler: s.changePassword, Doc: drf.Operation{Summary: "Change the own password", Text: "Ends every session and signs in anew.", In: changePasswordFields, Out: changedPasswordShape}}}},
+			{Verb: post, Handler: s.audited("auth.password_change", "", s.changePassword), Doc: drf.Operation{Summary: "Change the own password", Text: "Ends every session and signs in anew.", In: changePasswordFields, Out: changedPasswordShape}}}},
 		&drf.View{Path: "auth/password-reset/", Name: "Password Reset", Auth: drf.AuthOptional, Throttle: s.countAddress, Methods: []drf.Method{
-			{Verb: post, Handler: s.requestReset, Doc: drf.Operation{Summary: "Ask for a link to choose a new password", Text: "The answer is the same whether the address is known or not.", In: resetFields, Example: `{"message":"If the address belongs to an account, a mail is on its way."}`}}}},
+			{Verb: post, Handler: s.audited("auth.password_reset_request", "", s.requestReset), Doc: drf.Operation{Summary: "Ask for a link to choose a new password", Text: "The answer is the same whether the address is known or not.", In: resetFields, Example: `{"message":"If the address belongs to an account, a mail is on its way."}`}}}},
 		&drf.View{Path: "auth/password-reset/confirm/", Name: "Password Reset Confirm", Auth: drf.AuthOptional, Methods: []drf.Method{
-			{Verb: post, Handler: s.confirmReset, Doc: drf.Operation{Summary: "Choose a new password by the link's token", In: resetConfirmFields, Example: `{"message":"Password changed"}`}}}},
+			{Verb: post, Handler: s.audited("auth.password_reset", "", s.confirmReset), Doc: drf.Operation{Summary: "Choose a new password by the link's token", In: resetConfirmFields, Example: `{"message":"Password changed"}`}}}},
 		&drf.View{Path: "auth/verify-email/", Name: "Verify Email", Auth: drf.AuthOptional, Methods: []drf.Method{
-			{Verb: post, Handler: s.verifyEmail, Doc: drf.Operation{Summary: "Verify the e-mail address by the link's token", In: linkFields, Example: `{"message":"E-mail address verified","status":"active"}`}}}},
+			{Verb: post, Handler: s.audited("auth.verify_email", "", s.verifyEmail), Doc: drf.Operation{Summary: "Verify the e-mail address by the link's token", In: linkFields, Example: `{"message":"E-mail address verified","status":"active"}`}}}},
 		&drf.View{Path: "auth/resend-verification/", Name: "Resend Verification", Throttle: s.countAddress, Methods: []drf.Method{
 			{Verb: post, Handler: s.resendVerification, Doc: drf.Operation{Summary: "Mail the verification link again", Example: `{"message":"A new mail is on its way."}`, Errors: []int{http.StatusConflict}}}}},
 		&drf.View{Path: "auth/sessions/", Name: "Sessions", Methods: []drf.Method{
 			{Verb: get, Handler: s.listSessions, Doc: drf.Operation{Summary: "The own sessions", Out: sessionFields, Array: true}}}},
 		&drf.View{Path: "auth/sessions/{id}/", Name: "Session", Params: []drf.Param{{Name: "id", Text: "The session's id."}}, Methods: []drf.Method{
-			{Verb: delete, Handler: s.endSession, Doc: op("End one of the own sessions")}}},
+			{Verb: delete, Handler: s.audited("auth.session_end", "session", s.endSession), Doc: op("End one of the own sessions")}}},
 		&drf.View{Path: "auth/api-keys/", Name: "API Keys", Permit: notByKey, Metadata: keyFields, Methods: []drf.Method{
 			{Verb: get, Handler: s.listKeys, Doc: drf.Operation{Summary: "The own API keys", Security: signedIn, Out: keyFields, Array: true}},
-			{Verb: post, Handler: s.createKey, Doc: drf.Operation{Summary: "Make an API key", Security: signedIn, Text: "The key is shown this once and stored hashed.", In: keyFields, Out: newKeyFields, Status: http.StatusCreated}}}},
+			{Verb: post, Handler: s.audited("auth.api_key_create", "", s.createKey), Doc: drf.Operation{Summary: "Make an API key", Security: signedIn, Text: "The key is shown this once and stored hashed.", In: keyFields, Out: newKeyFields, Status: http.StatusCreated}}}},
 		&drf.View{Path: "auth/api-keys/{id}/", Name: "API Key", Permit: notByKey, Methods: []drf.Method{
-			{Verb: delete, Handler: s.deleteKey, Doc: drf.Operation{Summary: "Delete one of the own API keys", Security: signedIn}}}},
+			{Verb: delete, Handler: s.audited("auth.api_key_delete", "api_key", s.deleteKey), Doc: drf.Operation{Summary: "Delete one of the own API keys", Security: signedIn}}}},
 		&drf.View{Path: "auth/ticket/", Name: "Ticket", Permit: notByKey, Methods: []drf.Method{
 			{Verb: post, Handler: s.ticket, Doc: drf.Operation{Summary: "Make a ticket for the event doors", Security: signedIn, Text: "Good once, for 30 seconds, only where events are read.", Status: http.StatusCreated, Out: ticketShape}}}},
 	)
@@ -91,11 +91,11 @@ func (s *Server) accountViews() []*drf.View {
 	return tagged("users",
 		&drf.View{Path: "users/", Name: "User List", Permit: adminOnly, Metadata: adminUserFields, Methods: []drf.Method{
 			{Verb: get, Handler: s.listUsers, Doc: drf.Operation{Summary: "Users", Out: adminUserFields, List: true, Params: drf.ListParams(userOrderings, "e-mail address, username and names", userFilters)}},
-			{Verb: post, Handler: s.createUser, Doc: drf.Operation{Summary: "Make a user", In: adminUserFields, Out: adminUserFields, Status: http.StatusCreated}}}},
+			{Verb: post, Handler: s.audited("user.create", "", s.createUser), Doc: drf.Operation{Summary: "Make a user", In: adminUserFields, Out: adminUserFields, Status: http.StatusCreated}}}},
 		&drf.View{Path: "users/{id}/", Name: "User Instance", Permit: adminOnly, Metadata: adminUserFields, Methods: []drf.Method{
 			{Verb: get, Handler: s.retrieveUser, Doc: drf.Operation{Summary: "A user", Out: adminUserFields}},
-			{Verb: patch, Handler: s.patchUser, Doc: drf.Operation{Summary: "Change a user", Text: "Deactivation and a new password end the user's sessions. The last administrator cannot be demoted or deactivated.", In: adminUserFields, PartialIn: true, Out: adminUserFields, Errors: []int{http.StatusConflict}}},
-			{Verb: delete, Handler: s.deleteUser, Doc: drf.Operation{Summary: "Delete a user", Text: "The user's public widgets pass to the administrator who deletes.", Errors: []int{http.StatusConflict}}}}},
+			{Verb: patch, Handler: s.audited("user.update", "user", s.patchUser), Doc: drf.Operation{Summary: "Change a user", Text: "Deactivation and a new password end the user's sessions. The last administrator cannot be demoted or deactivated.", In: adminUserFields, PartialIn: true, Out: adminUserFields, Errors: []int{http.StatusConflict}}},
+			{Verb: delete, Handler: s.audited("user.delete", "user", s.deleteUser), Doc: drf.Operation{Summary: "Delete a user", Text: "The user's public widgets pass to the administrator who deletes.", Errors: []int{http.StatusConflict}}}}},
 	)
 }
 
@@ -159,7 +159,7 @@ func (s *Server) dashboardViews() []*drf.View {
 		&drf.View{Path: "dashboard/defaults/{role}/", Name: "Role Default", Description: "The layout that users of a role start with",
 			Params: []drf.Param{{Name: "role", Enum: []string{"admin", "editor", "user"}}}, Methods: []drf.Method{
 				{Verb: get, Handler: s.getRoleLayout, Doc: drf.Operation{Summary: "The default layout of a role", Out: roleLayoutFields}},
-				{Verb: put, Handler: s.putRoleLayout, Doc: drf.Operation{Summary: "Change the default layout of a role", In: roleLayoutFields, Out: roleLayoutFields, Errors: []int{http.StatusForbidden}}}}},
+				{Verb: put, Handler: s.audited("dashboard.role_layout", "", s.putRoleLayout), Doc: drf.Operation{Summary: "Change the default layout of a role", In: roleLayoutFields, Out: roleLayoutFields, Errors: []int{http.StatusForbidden}}}}},
 		s.preferencesView("user/preferences/", "user_preferences"),
 		s.preferencesView("dashboard/preferences/", "dashboard_preferences"),
 	)
@@ -189,11 +189,11 @@ func (s *Server) widgetViews() []*drf.View {
 			{Verb: get, Handler: s.widgetShapes, Doc: drf.Operation{ID: "widgets_shapes", Summary: "The JSON Schemas of widgets' data, by shape", Example: shapesExample}}}},
 		&drf.View{Path: "widgets/{id}/", Name: "Widget Instance", Methods: []drf.Method{
 			{Verb: get, Handler: s.retrieveWidget, Doc: drf.Operation{Summary: "A widget", Out: widgetFields}},
-			{Verb: patch, Handler: s.patchWidget, Doc: drf.Operation{Summary: "Change a widget", In: widgetFields, PartialIn: true, Out: widgetFields, Errors: []int{http.StatusForbidden}}},
-			{Verb: delete, Handler: s.deleteWidget, Doc: drf.Operation{Summary: "Delete a widget", Errors: []int{http.StatusForbidden}}}}},
+			{Verb: patch, Handler: s.audited("widget.update", "widget", s.patchWidget), Doc: drf.Operation{Summary: "Change a widget", In: widgetFields, PartialIn: true, Out: widgetFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: delete, Handler: s.audited("widget.delete", "widget", s.deleteWidget), Doc: drf.Operation{Summary: "Delete a widget", Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "widgets/{id}/data/", Name: "Data", Description: "Get widget data for current user", Methods: []drf.Method{
 			{Verb: get, Handler: s.widgetData, Doc: drf.Operation{Summary: "A widget's data", Text: "The shape of `data` follows from the widget's type and variant: see widgets/shapes/. Stale data is answered at once while newer is fetched.", Out: widgetDataShape, Params: periodParams}},
-			{Verb: put, Handler: s.putWidgetData, Doc: drf.Operation{Summary: "Store a widget's data", In: widgetDataFields, Out: widgetDataShape, Errors: []int{http.StatusForbidden}}}}},
+			{Verb: put, Handler: s.audited("widget.data_put", "widget", s.putWidgetData), Doc: drf.Operation{Summary: "Store a widget's data", In: widgetDataFields, Out: widgetDataShape, Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "widgets/{id}/refresh/", Name: "Refresh", Description: "Force refresh widget data", Methods: []drf.Method{
 			{Verb: post, Handler: s.refreshWidget, Doc: drf.Operation{Summary: "Fetch a widget's data anew", Text: "In the background; the task tells how it went.", Out: refreshShape, Params: periodParams}}}},
 		&drf.View{Path: "widgets/{id}/config/", Name: "Config", Description: "The user's settings of a widget", Methods: []drf.Method{
@@ -251,6 +251,11 @@ var chatErrors = []int{http.StatusPaymentRequired, http.StatusForbidden, http.St
 
 func (s *Server) otherViews() []*drf.View {
 	views := tagged("notifications",
+		&drf.View{Path: "audit/", Name: "Audit", Permit: adminOnly, Methods: []drf.Method{
+			{Verb: get, Handler: s.listAudit, Doc: drf.Operation{Summary: "Who did what, when, from where", Text: "Newest first. Entries are never changed, and removed after AUDIT_RETENTION_DAYS.", Out: auditFields, List: true,
+				Params: append(drf.ListParams(auditOrderings, "", auditFilters), auditBounds...)}}}},
+		&drf.View{Path: "audit/export/", Name: "Audit export", Permit: adminOnly, Methods: []drf.Method{
+			{Verb: get, Handler: s.exportAudit, Doc: drf.Operation{Summary: "The whole record as JSON lines or CSV", Text: "Oldest first.", Produces: "application/jsonl", Params: exportParams, Out: auditFields}}}},
 		&drf.View{Path: "notifications/", Name: "Notification List", Methods: []drf.Method{
 			{Verb: get, Handler: s.listNotifications, Doc: drf.Operation{Summary: "The own notifications", Out: notificationFields, List: true, Params: drf.ListParams(notificationOrderings, "", notificationFilters)}}}},
 		&drf.View{Path: "notifications/unread_count/", Name: "Unread count", Methods: []drf.Method{

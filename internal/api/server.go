@@ -14,6 +14,7 @@ import (
 
 	"github.com/bdash/bdash/internal/account"
 	"github.com/bdash/bdash/internal/agent"
+	"github.com/bdash/bdash/internal/audit"
 	"github.com/bdash/bdash/internal/auth"
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/dashboard"
@@ -39,6 +40,7 @@ type Server struct {
 	Agents      *agent.Service
 	Runs        *agent.Runner
 	Notify      *notify.Service
+	Audit       *audit.Service
 	Tasks       Tasks
 	Events      Events
 	Cache       cache.Cache

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/bdash/bdash/internal/account"
@@ -120,6 +121,8 @@ func (s *Server) createUser(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
+	noteOf(r).TargetKind, noteOf(r).TargetID = "user", strconv.FormatInt(u.ID, 10)
+	noteOf(r).say("role", u.Role)
 	return adminUserFields.Respond(w, r, http.StatusCreated, &u)
 }
 
@@ -162,7 +165,8 @@ func (s *Server) patchUser(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Accounts.ByID(r.Context(), actor(r), id); err != nil {
+	before, err := s.Accounts.ByID(r.Context(), actor(r), id)
+	if err != nil {
 		return err
 	}
 	var in userDraft
@@ -173,6 +177,7 @@ func (s *Server) patchUser(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
+	noteOf(r).sayChange(&before, &u)
 	return adminUserFields.Respond(w, r, http.StatusOK, &u)
 }
 

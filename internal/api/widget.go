@@ -110,7 +110,9 @@ func (s *Server) writableWidget(r *drf.Request) (id int64, err error) {
 	if id, err = r.PathInt("id"); err != nil {
 		return 0, err
 	}
-	return id, s.Widgets.MayWrite(r.Context(), actor(r), id)
+	found, err := s.Widgets.Writable(r.Context(), actor(r), id)
+	noteOf(r).foreign(r, found.CreatedBy)
+	return id, err
 }
 
 func (s *Server) patchWidget(w http.ResponseWriter, r *drf.Request) error {
@@ -130,7 +132,7 @@ func (s *Server) patchWidget(w http.ResponseWriter, r *drf.Request) error {
 }
 
 func (s *Server) deleteWidget(w http.ResponseWriter, r *drf.Request) error {
-	id, err := r.PathInt("id")
+	id, err := s.writableWidget(r)
 	if err != nil {
 		return err
 	}

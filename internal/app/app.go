@@ -16,6 +16,7 @@ import (
 	"github.com/bdash/bdash/internal/account"
 	"github.com/bdash/bdash/internal/agent"
 	"github.com/bdash/bdash/internal/api"
+	"github.com/bdash/bdash/internal/audit"
 	"github.com/bdash/bdash/internal/auth"
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/config"
@@ -247,6 +248,7 @@ func (a *App) wire(opts Options) error {
 		Preferences: preferences,
 		Widgets:     widgets,
 		Agents:      agents,
+		Audit:       &audit.Service{Store: &sqlstore.Audit{DB: a.DB}, Now: a.now},
 		Notify:      notes,
 		Tasks:       a.Jobs,
 		Events:      a.hub,

@@ -165,6 +165,8 @@ var matrix = []line{
 	{call: "GET events/", ok: 200, who: reads, stream: true},
 	{call: "GET users/online/", ok: 200, who: admins},
 
+	{call: "GET audit/", ok: 200, who: admins},
+	{call: "GET audit/export/", ok: 200, who: admins},
 	{call: "GET notifications/", ok: 200, who: reads},
 	{call: "GET notifications/unread_count/", ok: 200, who: reads},
 	{call: "POST notifications/mark_all_read/", ok: 200, who: writes},
@@ -179,7 +181,7 @@ var optionsOf = map[string]who{
 	"auth/register/": openReads, "auth/login/": openReads, "auth/password-reset/": openReads, "auth/password-reset/confirm/": openReads,
 	"auth/verify-email/": openReads, "auth/token/": anyone, "auth/refresh/": anyone, "auth/verify/": anyone,
 	"auth/api-keys/": byHand, "auth/api-keys/{id}/": byHand,
-	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins, "users/online/": admins,
+	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins, "audit/": admins, "audit/export/": admins, "users/online/": admins,
 	"ai/agents/{id}/chat/": "401 + + + 401 403 + + + +", "ai/runs/{id}/approve/": "401 + + + 401 403 403 403 403 403",
 }
 

@@ -9,11 +9,13 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/bdash/bdash/internal/account"
+	"github.com/bdash/bdash/internal/audit"
 	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/sqlstore"
 	"github.com/bdash/bdash/internal/telemetry"
@@ -265,6 +267,7 @@ func (c *superuserCommand) Run(ctx context.Context, p *Process) error {
 	if err != nil {
 		return plainFault(err)
 	}
+	a.recordCommand(ctx, audit.Entry{Action: "user.create", TargetKind: "user", TargetID: strconv.FormatInt(u.ID, 10), Detail: []byte(`{"role":"admin"}`)})
 	fmt.Fprintf(p.Stdout, "Administrator %s created (id %d).\n", u.Email, u.ID)
 	return nil
 }
@@ -290,4 +293,12 @@ type versionCommand struct{}
 func (c *versionCommand) Run(p *Process) error {
 	fmt.Fprintf(p.Stdout, "bdash %s (%s, %s/%s)\n", p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
+}
+
+// recordCommand notes in the audit record what a command on this machine did.
+func (a *App) recordCommand(ctx context.Context, e audit.Entry) {
+	e.Via, e.Outcome = audit.Command, audit.OK
+	if err := a.API.Audit.Record(ctx, e); err != nil {
+		a.Log.Error("audit entry not written", "action", e.Action, "error", err)
+	}
 }

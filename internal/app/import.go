@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bdash/bdash/internal/audit"
 	"github.com/bdash/bdash/internal/djangoimport"
 )
 
@@ -38,6 +39,9 @@ func (c *importDjangoCommand) Run(ctx context.Context, p *Process) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !c.DryRun {
+		a.recordCommand(ctx, audit.Entry{Action: "import.django"})
 	}
 	if c.JSON {
 		return report.WriteJSON(p.Stdout)

@@ -184,7 +184,8 @@ func localAddress(addr net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// sweepArgs is the job that deletes what has expired.
+// sweepArgs is the job that deletes what has expired: tokens, sessions, old
+// entries of the audit record.
 type sweepArgs struct{}
 
 // Kind implements job.Args.
@@ -209,7 +210,8 @@ func (a *App) registerSweep(w *job.Workers) {
 		}
 	}
 	job.Register(w, func(ctx context.Context, _ job.Job[sweepArgs]) error {
-		return untilDone(func() (int, error) { return a.API.Auth.Store.Sweep(ctx, a.now().UTC(), sweepBatch) })
+		err := untilDone(func() (int, error) { return a.API.Auth.Store.Sweep(ctx, a.now().UTC(), sweepBatch) })
+		return errors.Join(err, a.API.Audit.Sweep(ctx, time.Duration(a.Config.AuditRetentionDays)*24*time.Hour))
 	}, job.KindOpts{})
 	job.Register(w, func(ctx context.Context, _ job.Job[sweepViewsArgs]) error {
 		return untilDone(func() (int, error) { return a.API.Dashboards.Sweep(ctx, sweepBatch) })

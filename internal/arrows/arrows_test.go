@@ -19,7 +19,7 @@ const module = "github.com/bdash/bdash/"
 var layers = [][]string{
 	{"app", "app/apptest"},
 	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport", "backup"},                   // adapters
-	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "budget"}, // rooms
+	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "audit", "budget"}, // rooms
 	{"llm/price"}, // over the words of llm
 	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
 	{"fault", "identity", "page", "drf", "peer"}, // leaves

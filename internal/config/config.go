@@ -64,6 +64,8 @@ type Config struct {
 	ThrottleShare      Rate         `env:"THROTTLE_SHARE" default:"60/min" empty:"off" group:"Limits" doc:"Requests per address for shared views; off when set to nothing." want:"a number and a period, such as 60/min, or nothing to turn it off"`
 	ThrottleDocs       Rate         `env:"THROTTLE_DOCS" default:"60/min" empty:"off" group:"Limits" doc:"Requests per address for the API schema and its pages; off when set to nothing." want:"a number and a period, such as 60/min, or nothing to turn it off"`
 
+	AuditRetentionDays int `env:"AUDIT_RETENTION_DAYS" default:"365" range:"1-36500" group:"Limits" doc:"How long entries of the audit record are kept, in days." want:"a whole number of days from 1 to 36500, such as 365"`
+
 	DatabaseURL SecretURL `env:"DATABASE_URL" group:"Database and cache" doc:"sqlite://PATH or postgres://user:password@host:port/name; overrides the DB_ settings. sqlite://data/app.db is relative, sqlite:///var/app.db absolute."`
 	DBEngine    Engine    `env:"DB_ENGINE" default:"sqlite" group:"Database and cache" doc:"sqlite or postgresql; Django's paths, such as django.db.backends.postgresql, are understood."`
 	DBName      string    `env:"DB_NAME" group:"Database and cache" doc:"Name of the PostgreSQL database, or path of the SQLite file; DATA_DIR/bdash.db when empty."`

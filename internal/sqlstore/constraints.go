@@ -21,6 +21,7 @@ var constraints = map[string]string{
 	"ai_usage_pkey":                  "ai_usage.id",
 	"api_keys_hash_key":              "api_keys.hash",
 	"api_keys_pkey":                  "api_keys.id",
+	"audit_entries_pkey":             "audit_entries.id",
 	"dashboard_views_one_active":     "dashboard_views.user_id",
 	"dashboard_views_pkey":           "dashboard_views.id",
 	"dashboard_views_user_name_key":  "dashboard_views.user_id, dashboard_views.name",

@@ -200,15 +200,21 @@ func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Wi
 	return s.Store.Create(ctx, w)
 }
 
-// MayWrite tells whether the actor may change and delete the widget, and store
-// data for it: ErrForbidden for a public widget of somebody else, ErrNotFound
-// for a private one and for none.
-func (s *Service) MayWrite(ctx context.Context, actor identity.Actor, id int64) error {
+// Writable is a widget that the actor may change and delete, and store data
+// for: ErrForbidden for a public widget of somebody else, ErrNotFound for a
+// private one and for none.
+func (s *Service) Writable(ctx context.Context, actor identity.Actor, id int64) (Widget, error) {
 	w, err := s.Store.AnyByID(ctx, id)
-	if err != nil {
-		return err
+	if err == nil {
+		err = mayWrite(actor, &w)
 	}
-	return mayWrite(actor, &w)
+	return w, err
+}
+
+// MayWrite tells whether Writable would give the widget.
+func (s *Service) MayWrite(ctx context.Context, actor identity.Actor, id int64) error {
+	_, err := s.Writable(ctx, actor, id)
+	return err
 }
 
 // Update changes a widget. Errors of MayWrite, ErrKeyTaken, ErrChanged; a field

@@ -152,6 +152,21 @@ type AgentMessage struct {
 	Steps          *string
 }
 
+type AuditEntry struct {
+	ID         int64
+	At         time.Time
+	ActorID    *int64
+	ActorName  string
+	Via        string
+	Action     string
+	Outcome    string
+	TargetKind string
+	TargetID   string
+	IP         string
+	RequestID  string
+	Detail     string
+}
+
 type DashboardView struct {
 	ID            int64
 	UserID        int64
