@@ -108,7 +108,7 @@ func measure(t *testing.T, s setup, binary string) {
 		p.connect(t)
 	}
 	title(t.Name())
-	for _, sc := range scenarios {
+	for _, sc := range append(scenarios[:len(scenarios):len(scenarios)], scenario{"widget_data", http.MethodGet, w.widgetPath, "", 0.85}) {
 		t.Run(sc.name, func(t *testing.T) {
 			request := rawRequest(sc.method, sc.path, w.token, sc.body)
 			sameAnswer(t, bdash, bare, request)
@@ -119,6 +119,7 @@ func measure(t *testing.T, s setup, binary string) {
 			}
 		})
 	}
+	t.Run("view_of_12", func(t *testing.T) { w.compareView(t, bdash) })
 }
 
 // ownCopy gives each setup the SQLite file as it was; PostgreSQL's is shared.

@@ -28,6 +28,8 @@ type world struct {
 	env      []string
 	token    string
 	cached   map[string]answer // by path
+	// widgetPath is one of the widgets that the view at viewPath shows.
+	widgetPath, viewPath string
 }
 
 // setup says how bdash runs.
@@ -55,7 +57,8 @@ func makeWorld(t testing.TB, s setup, dir, binary string) *world {
 	p.await(t, []byte("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
 	c := &caller{base: "http://" + p.address}
 	w.token = populate(t, c, s.name+"@example.com") // the setups of PostgreSQL share a database
-	for _, path := range []string{mePath, preferencesPath, activePath, themesPath} {
+	w.addWidgets(t, c, s, dir, binary)
+	for _, path := range []string{mePath, preferencesPath, activePath, themesPath, w.widgetPath} {
 		a, err := ask(p.address, rawRequest(http.MethodGet, path, w.token, ""))
 		if err != nil {
 			t.Fatal(err)

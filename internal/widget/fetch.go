@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/bdash/bdash/internal/fault"
@@ -125,6 +126,11 @@ func (s *Service) fetch(ctx context.Context, q *question, lease string, failures
 
 // ask gets the frames and makes the data of them.
 func (s *Service) ask(ctx context.Context, q *question, now time.Time) (data json.RawMessage, expires time.Time, err error) {
+	defer func() { // a fault in a source's library must not end the server
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
 	w := q.widget
 	a := Ask{Kind: w.Source, Query: w.Query, User: q.actor, Limits: DefaultLimits}
 	if w.DatasourceID != nil {

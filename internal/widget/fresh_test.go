@@ -95,6 +95,13 @@ type told struct {
 	data     []int64
 	failures []string
 	fresh    chan struct{}
+	failed   chan struct{}
+}
+
+func (o *told) messages() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.failures)
 }
 
 func (o *told) WidgetData(_ context.Context, id int64) {
@@ -108,6 +115,7 @@ func (o *told) SourceFailed(_ context.Context, w widget.Widget, message string) 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failures = append(o.failures, fmt.Sprintf("%d: %s", w.CreatedBy, message))
+	o.failed <- struct{}{}
 }
 
 // fed is a room with a source.
@@ -125,7 +133,7 @@ func eachFed(t *testing.T, uses widget.Uses, test func(t *testing.T, b *fed)) {
 
 func feed(t testing.TB, b *bundle, s *source) *fed {
 	t.Helper()
-	f := &fed{bundle: b, source: s, told: &told{fresh: make(chan struct{}, 10_000)},
+	f := &fed{bundle: b, source: s, told: &told{fresh: make(chan struct{}, 10_000), failed: make(chan struct{}, 100)},
 		people: &people{zones: map[int64]string{}, actors: map[int64]identity.Actor{}}}
 	b.Sources, b.Results, b.People, b.Events, b.Alerts = f.source, &sqlstore.Widgets{DB: b.db}, f.people, f.told, f.told
 	b.Random = func() float64 { return 0.5 }
@@ -200,6 +208,9 @@ func TestDataIsFetchedOnceAndKept(t *testing.T) {
 		if n := b.source.count(); n != 1 {
 			t.Errorf("the source was asked %d times, want 1", n)
 		}
+		await(t, "the event", b.told.fresh)
+		b.told.mu.Lock()
+		defer b.told.mu.Unlock()
 		if len(b.told.data) != 1 || b.told.data[0] != w.ID {
 			t.Errorf("told of %v, want the widget once", b.told.data)
 		}
@@ -438,8 +449,9 @@ func TestFailingSource(t *testing.T) {
 			}
 			b.pass(time.Second)
 		}
-		if want := []string{fmt.Sprintf("%d: dial db:5432: refused", alice.UserID)}; !slices.Equal(b.told.failures, want) {
-			t.Errorf("the owner was told %q, want %q", b.told.failures, want)
+		await(t, "the notice", b.told.failed)
+		if want := []string{fmt.Sprintf("%d: dial db:5432: refused", alice.UserID)}; !slices.Equal(b.told.messages(), want) {
+			t.Errorf("the owner was told %q, want %q", b.told.messages(), want)
 		}
 		b.source.set(func() { b.source.fail = nil })
 		b.refreshed(t, bob, w.ID, len(waits)+2)
@@ -452,8 +464,9 @@ func TestFailingSource(t *testing.T) {
 		if d := b.see(t, alice, w.ID, widget.Request{}); d.Error != "The data could not be fetched." || d.Detail != "" {
 			t.Errorf("an internal error says %q, %q", d.Error, d.Detail)
 		}
-		if len(b.told.failures) != 2 {
-			t.Errorf("the owner was told %q, want one more", b.told.failures)
+		await(t, "another notice", b.told.failed)
+		if len(b.told.messages()) != 2 {
+			t.Errorf("the owner was told %q, want one more", b.told.messages())
 		}
 	})
 }
@@ -529,6 +542,252 @@ func TestPushedBeforeFetched(t *testing.T) {
 		b.pass(time.Hour)
 		if d := b.see(t, bob, w.ID, widget.Request{}); string(d.Data) != `"bob"` || !d.Stale {
 			t.Errorf("data = %+v, want bob's own", d)
+		}
+	})
+}
+
+// A refresh that was asked for fetches though the data are fresh and though the
+// source is given time to recover; many who ask at the same time are one.
+func TestRefetch(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{Settings: []string{"limit"}}, func(t *testing.T, b *fed) {
+		alice, bob := b.member(t, "alice", identity.Admin), b.member(t, "bob", identity.User)
+		w := b.live(t, alice)
+		for _, config := range []string{`{"limit":1}`, `{"limit":2}`} {
+			b.see(t, bob, w.ID, widget.Request{Config: json.RawMessage(config)})
+		}
+		b.pass(time.Second)
+		since := b.stamp()
+		var g errgroup.Group
+		for i := range 40 {
+			who := []identity.Actor{alice, bob}[i%2]
+			g.Go(func() error {
+				return b.Refetch(t.Context(), widget.Refetch{WidgetID: w.ID, UserID: who.UserID}, since)
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		// Two before, then the users' own settings (none) and the two of layouts.
+		if n := b.source.count(); n != 5 {
+			t.Errorf("the source was asked %d times, want 5", n)
+		}
+		b.source.set(func() { b.source.fail = &widget.SourceError{Code: widget.CodeAuth, Message: "Wrong password."} })
+		b.pass(time.Second)
+		err := b.Refetch(t.Context(), widget.Refetch{WidgetID: w.ID, UserID: bob.UserID}, b.stamp())
+		if f, ok := fault.As(err); !ok || !errors.Is(err, widget.ErrSource) || f.Message != "Wrong password." {
+			t.Errorf("Refetch of a failing source = %v", err)
+		}
+		b.source.set(func() { b.source.fail = nil })
+		if err := b.Refetch(t.Context(), widget.Refetch{WidgetID: w.ID, UserID: bob.UserID}, b.stamp()); err != nil {
+			t.Errorf("Refetch within the back-off = %v", err)
+		}
+		stranger := widget.Refetch{WidgetID: w.ID, UserID: 1 << 40}
+		if err := b.Refetch(t.Context(), stranger, b.stamp()); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("Refetch for nobody = %v", err)
+		}
+	})
+}
+
+// A process that died while it fetched holds its lease no longer than that
+// lasts; what it writes afterwards is not taken.
+func TestLeaseEnds(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {
+		alice := b.member(t, "alice", identity.Admin)
+		w := b.live(t, alice)
+		b.see(t, alice, w.ID, widget.Request{})
+		slot := widget.Slot{WidgetID: w.ID, Key: b.text(t, "SELECT slot FROM widget_results"), Ask: json.RawMessage(`{}`)}
+		now := b.stamp()
+		if _, ok, err := b.Results.Lease(t.Context(), slot, "dead", now, now.Add(time.Minute)); !ok || err != nil {
+			t.Fatalf("Lease = %v, %v", ok, err)
+		}
+		if _, ok, err := b.Results.Lease(t.Context(), slot, "other", now.Add(59*time.Second), now.Add(time.Hour)); ok || err != nil {
+			t.Errorf("a lease that runs was given away: %v, %v", ok, err)
+		}
+		b.pass(10 * time.Minute) // stale, and the lease is over
+		b.refreshed(t, alice, w.ID, 2)
+		if d := b.see(t, alice, w.ID, widget.Request{}); value(t, d) != 2 || d.Stale {
+			t.Errorf("data = %s, stale %v", d.Data, d.Stale)
+		}
+		if _, err := b.Results.Put(t.Context(), slot, "dead", json.RawMessage(`"late"`), now, now); !errors.Is(err, widget.ErrLost) {
+			t.Errorf("Put without the lease = %v, want ErrLost", err)
+		}
+		if _, _, err := b.Results.Fail(t.Context(), slot, "dead", widget.Failure{NextTry: now}, now); !errors.Is(err, widget.ErrLost) {
+			t.Errorf("Fail without the lease = %v, want ErrLost", err)
+		}
+		if d := b.see(t, alice, w.ID, widget.Request{}); value(t, d) != 2 {
+			t.Errorf("data = %s", d.Data)
+		}
+	})
+}
+
+// Closing hands back what is being fetched, so that another process may go on
+// at once, and leaves no goroutine behind.
+func TestCloseWhileFetching(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {
+		alice := b.member(t, "alice", identity.Admin)
+		w := b.live(t, alice)
+		b.source.set(func() { b.source.gate = make(chan struct{}) })
+		answer := make(chan widget.Data, 1)
+		go func() {
+			d, err := b.Data(t.Context(), alice, w.ID, widget.Request{})
+			if err != nil {
+				t.Errorf("Data = %v", err)
+			}
+			answer <- d
+		}()
+		await(t, "the question", b.source.asked)
+		b.Close()
+		if d := <-answer; d.Data != nil || d.Error == "" {
+			t.Errorf("data = %+v, want none and why", d)
+		}
+		b.source.set(func() { b.source.gate = nil })
+		other := &widget.Service{Store: b.Store, Now: b.clock, Sources: b.source, Results: b.Results, People: b.people}
+		t.Cleanup(other.Close)
+		if d, err := other.Data(t.Context(), alice, w.ID, widget.Request{}); err != nil || value(t, d) != 2 {
+			t.Errorf("another process: %+v, %v", d, err)
+		}
+		if d := b.see(t, alice, w.ID, widget.Request{}); value(t, d) != 2 {
+			t.Errorf("a closed room answers %+v", d)
+		}
+	})
+}
+
+// A client that goes away takes nothing with it: the fetch goes on for others.
+func TestAskerGoesAway(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {
+		alice := b.member(t, "alice", identity.Admin)
+		w := b.live(t, alice)
+		gate := make(chan struct{})
+		b.source.set(func() { b.source.gate = gate })
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() {
+			_, err := b.Data(ctx, alice, w.ID, widget.Request{})
+			gone <- err
+		}()
+		await(t, "the question", b.source.asked)
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("Data = %v", err)
+		}
+		close(gate)
+		if d := b.see(t, alice, w.ID, widget.Request{}); value(t, d) != 1 || b.source.count() != 1 {
+			t.Errorf("data = %s after %d questions", d.Data, b.source.count())
+		}
+	})
+}
+
+// A fault in a source's library is an error of that widget, not the end of the
+// server.
+func TestSourcePanics(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		f := feed(t, b, newSource(widget.Uses{}))
+		b.Sources = panicking{f.source}
+		alice := f.member(t, "alice", identity.Admin)
+		w := f.live(t, alice)
+		if d := f.see(t, alice, w.ID, widget.Request{}); d.Data != nil || d.Error != "The data could not be fetched." || d.NextTry == nil {
+			t.Errorf("data = %+v", d)
+		}
+	})
+}
+
+type panicking struct{ *source }
+
+func (panicking) Fetch(context.Context, widget.Ask) (widget.Frame, error) { panic("a bug") }
+
+// Schedules ask as who looked: in the present role, and no more once the user
+// or the right to see is gone.
+func TestScheduleAsksAsWhoLooked(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{User: true}, func(t *testing.T, b *fed) {
+		alice, bob, carl := b.member(t, "alice", identity.Admin), b.member(t, "bob", identity.User), b.member(t, "carl", identity.User)
+		w := b.live(t, alice, func(w *widget.Widget) { w.RefreshEvery = ptr[int64](60) })
+		for _, who := range []identity.Actor{alice, bob, carl} {
+			b.see(t, who, w.ID, widget.Request{})
+		}
+		due := func(want int, slots string) {
+			t.Helper()
+			b.pass(time.Minute)
+			before := b.source.count()
+			if err := b.RefreshDue(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.source.count() - before; got != want {
+				t.Errorf("%d questions, want %d", got, want)
+			}
+			if got := b.text(t, "SELECT count(*) FROM widget_results"); got != slots {
+				t.Errorf("%s slots, want %s", got, slots)
+			}
+		}
+		due(3, "3")
+		bob.Role = identity.Editor
+		b.people.mu.Lock()
+		b.people.actors[bob.UserID] = bob
+		delete(b.people.actors, carl.UserID)
+		b.people.mu.Unlock()
+		due(1, "1") // bob of the former role and carl are nobody's slots
+		b.see(t, bob, w.ID, widget.Request{})
+		due(2, "2")
+		if _, err := b.Update(t.Context(), alice, w.ID, widget.Draft{IsPublic: ptr(false)}); err != nil {
+			t.Fatal(err)
+		}
+		due(1, "1")
+		b.pass(8 * 24 * time.Hour)
+		if err := b.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		due(0, "0")
+	})
+}
+
+func TestStoredAsksNobody(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {
+		alice := b.member(t, "alice", identity.Admin)
+		w := b.live(t, alice)
+		stored := widget.Request{Stored: true}
+		_, err := b.Data(t.Context(), alice, w.ID, stored)
+		wantErr(t, "stored data before any", err, widget.ErrNoData)
+		b.see(t, alice, w.ID, widget.Request{})
+		b.pass(time.Hour)
+		if d := b.see(t, alice, w.ID, stored); value(t, d) != 1 || !d.Stale {
+			t.Errorf("data = %+v", d)
+		}
+		b.source.set(func() { b.source.uses = widget.Uses{User: true} })
+		_, err = b.Data(t.Context(), alice, w.ID, stored)
+		wantErr(t, "personal data", err, widget.ErrPersonal)
+		if n := b.source.count(); n != 1 {
+			t.Errorf("the source was asked %d times, want 1", n)
+		}
+	})
+}
+
+func TestMappingIsCheckedWithTheShape(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		alice := b.user(t, "alice", identity.Admin)
+		d := draft("W")
+		d.Mapping = json.RawMessage(`{"x":"day"}`)
+		_, err := b.Create(t.Context(), alice, d)
+		if got := fieldsOf(t, err)["mapping"]; len(got) != 1 || got[0] != `A mapping of shape "stats" has no "x".` {
+			t.Errorf("Create = %v", err)
+		}
+		d.WidgetType = ptr("chart")
+		w, err := b.Create(t.Context(), alice, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.Update(t.Context(), alice, w.ID, widget.Draft{WidgetType: ptr("table")})
+		if got := fieldsOf(t, err)["mapping"]; len(got) != 1 {
+			t.Errorf("a type that the mapping does not fit: %v", err)
+		}
+		if _, err := b.Update(t.Context(), alice, w.ID, widget.Draft{WidgetType: ptr("table"), Mapping: json.RawMessage(`null`)}); err != nil {
+			t.Errorf("a type without the mapping: %v", err)
 		}
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -126,14 +124,12 @@ func (s *Service) current(ctx context.Context, q *question, now time.Time) (Resu
 // start begins a fetch unless one is under way.
 func (s *Service) start(q *question, forced bool, since time.Time) *flight {
 	return s.flights.join(strconv.FormatInt(q.widget.ID, 10)+":"+q.slot.Key, func(ctx context.Context) (r Result, err error) {
-		defer func() { // a fault in a source's library must not end the server
-			if v := recover(); v != nil {
-				err = fmt.Errorf("fetch of widget %d: panic: %v", q.widget.ID, v)
-				s.log().ErrorContext(ctx, "a widget's data were not refreshed", "error", err, "stack", string(debug.Stack()))
-			}
-		}()
 		r, err = s.fetchSlot(ctx, q, forced, since)
-		if err != nil && !errors.Is(err, ErrLost) && fault.KindOf(err) != fault.NotFound && !s.flights.stopped() {
+		switch {
+		case err == nil, errors.Is(err, ErrLost), fault.KindOf(err) == fault.NotFound:
+		case s.flights.stopped():
+			err = errors.Join(errStopped, err)
+		default:
 			s.log().ErrorContext(ctx, "a widget's data were not refreshed", "widget", q.widget.ID, "error", err)
 		}
 		return r, err
