@@ -123,6 +123,7 @@ var seenFields, shownFields = declareSeen(), declareShown()
 
 func declareSeen() *drf.Serializer[dashboard.Seen, struct{}] {
 	s := drf.NewSerializer[dashboard.Seen, struct{}]("SharedWidget")
+	s.Char("instance_id", drf.Opt{Help: "The item of the layout; empty if it has no name.", Example: `"6f1c2e9a"`}, func(w *dashboard.Seen) string { return w.InstanceID }, nil)
 	s.Int("id", drf.Opt{}, 0, 0, func(w *dashboard.Seen) int64 { return w.ID }, nil)
 	s.CharOrNull("key", drf.Opt{}, func(w *dashboard.Seen) *string { return w.Key }, nil)
 	s.Char("name", drf.Opt{}, func(w *dashboard.Seen) string { return w.Name }, nil)

@@ -292,6 +292,29 @@ func TestViewData(t *testing.T) {
 			t.Errorf("view = %+v", got)
 		}
 		b.Expect(t, 400, user.Access, http.MethodGet, path+"?period=2d", "")
+		// A link shows the same, item by item, and asks no source.
+		b.Expect(t, 200, user.Access, http.MethodGet, path, "")
+		asked := source.n.Load()
+		link := a.Expect(t, 201, user.Access, http.MethodPost, fmt.Sprintf("/api/dashboard/views/%v/share/", view["id"]), `{}`).JSON(t)
+		var shared struct {
+			Widgets []struct {
+				InstanceID string `json:"instance_id"`
+				Data       struct{ Value *float64 }
+			}
+			Omitted int
+		}
+		if err := json.Unmarshal(b.Expect(t, 200, "", http.MethodGet, fmt.Sprintf("/api/share/%v/", link["token"]), "").Body, &shared); err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]float64{}
+		for _, one := range shared.Widgets {
+			if one.Data.Value != nil {
+				values[one.InstanceID] = *one.Data.Value
+			}
+		}
+		if len(values) != 3 || values["i1"] == values["i2"] || values["i1"] != values["i3"] || shared.Omitted != 1 || source.n.Load() != asked {
+			t.Errorf("the link shows %v and leaves out %d after %d questions", values, shared.Omitted, source.n.Load()-asked)
+		}
 		b.Expect(t, 404, editor.Access, http.MethodGet, path, "")
 	})
 }

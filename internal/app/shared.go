@@ -10,24 +10,35 @@ import (
 )
 
 // SharedData implements dashboard.SharedData with what is stored.
-func (c catalog) SharedData(ctx context.Context, owner identity.Actor, ids []int64) ([]dashboard.Seen, error) {
+func (c catalog) SharedData(ctx context.Context, owner identity.Actor, items []dashboard.Item) ([]dashboard.Seen, error) {
+	wanted := make([]widget.Wanted, len(items))
+	ids := make([]int64, len(items))
+	for i, it := range items {
+		wanted[i], ids[i] = widget.Wanted{ID: it.WidgetID, Config: it.Config}, it.WidgetID
+	}
 	found, err := c.widgets.Known(ctx, owner, ids, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]dashboard.Seen, 0, len(found))
-	for _, w := range found {
-		seen := dashboard.Seen{ID: w.ID, Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description}
-		d, err := c.widgets.Data(ctx, owner, w.ID, widget.Request{Stored: true})
-		switch {
-		case err == nil:
-			seen.Data, seen.FetchedAt, seen.ExpiresAt, seen.Stale = d.Data, d.FetchedAt, d.ExpiresAt(), d.Stale
-		case errors.Is(err, widget.ErrNotFound), errors.Is(err, widget.ErrPersonal): // deleted just now; the owner's own
+	shown, err := c.widgets.All(ctx, owner, wanted, widget.Request{Stored: true})
+	if err != nil {
+		return nil, err
+	}
+	byID := map[int64]*widget.Widget{}
+	for i := range found {
+		byID[found[i].ID] = &found[i]
+	}
+	out := make([]dashboard.Seen, len(items))
+	for i, one := range shown {
+		w := byID[one.WidgetID]
+		if w == nil || errors.Is(one.Err, widget.ErrNotFound) { // deleted just now
 			continue
-		case !errors.Is(err, widget.ErrNoData):
-			return nil, err
 		}
-		out = append(out, seen)
+		out[i] = dashboard.Seen{ID: w.ID, Key: w.Key, Name: w.Name, WidgetType: w.WidgetType, Description: w.Description,
+			Personal: errors.Is(one.Err, widget.ErrPersonal)}
+		if d := one.Data; one.Err == nil && d.Data != nil {
+			out[i].Data, out[i].FetchedAt, out[i].ExpiresAt, out[i].Stale = d.Data, d.FetchedAt, d.ExpiresAt(), d.Stale
+		}
 	}
 	return out, nil
 }

@@ -34,14 +34,19 @@ func (s *Service) Items(ctx context.Context, actor identity.Actor, viewID int64)
 		if it.fault != "" || string(it.fields["visible"]) == "false" || len(items) == maxItems {
 			continue
 		}
-		one := Item{WidgetID: it.id, WidgetKey: it.key}
-		if json.Unmarshal(it.fields["instance_id"], &one.InstanceID) != nil || utf8.RuneCountInString(one.InstanceID) > maxInstanceID {
-			one.InstanceID = ""
-		}
-		if config := it.fields["config"]; startsWith(config, '{') {
-			one.Config = config
-		}
-		items = append(items, one)
+		items = append(items, it.public())
 	}
 	return items, nil
+}
+
+// public is what others may know of the item.
+func (it *item) public() Item {
+	one := Item{WidgetID: it.id, WidgetKey: it.key}
+	if json.Unmarshal(it.fields["instance_id"], &one.InstanceID) != nil || utf8.RuneCountInString(one.InstanceID) > maxInstanceID {
+		one.InstanceID = ""
+	}
+	if config := it.fields["config"]; startsWith(config, '{') {
+		one.Config = config
+	}
+	return one
 }

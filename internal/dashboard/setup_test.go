@@ -52,11 +52,13 @@ func (f *fakeEvents) take() []string {
 }
 
 // SharedData knows a number for each widget; the fourth asks who is looking.
-func (f *fakeWidgets) SharedData(_ context.Context, owner identity.Actor, ids []int64) ([]dashboard.Seen, error) {
-	var seen []dashboard.Seen
-	for _, w := range f.all {
-		if slices.Contains(ids, w.ID) && (owner.IsAdmin() || !slices.Contains(f.hidden, w.ID)) {
-			seen = append(seen, dashboard.Seen{ID: w.ID, Name: w.Key, Data: json.RawMessage(fmt.Sprint(w.ID * 11)), Personal: w.ID == 4})
+func (f *fakeWidgets) SharedData(_ context.Context, owner identity.Actor, items []dashboard.Item) ([]dashboard.Seen, error) {
+	seen := make([]dashboard.Seen, len(items))
+	for i, it := range items {
+		for _, w := range f.all {
+			if w.ID == it.WidgetID && (owner.IsAdmin() || !slices.Contains(f.hidden, w.ID)) {
+				seen[i] = dashboard.Seen{ID: w.ID, Name: w.Key, Data: json.RawMessage(fmt.Sprint(w.ID * 11)), Personal: w.ID == 4}
+			}
 		}
 	}
 	return seen, nil

@@ -62,6 +62,8 @@ type Visited struct {
 
 // Seen is a widget of a shared view, as its owner sees it.
 type Seen struct {
+	// InstanceID is that of the item of the layout; empty if it has none.
+	InstanceID                    string
 	ID                            int64
 	Key                           *string
 	Name, WidgetType, Description string
@@ -76,9 +78,10 @@ type Seen struct {
 
 // SharedData shows widgets as their owner sees them.
 type SharedData interface {
-	// SharedData gives those of the widgets asked for that the owner can see,
-	// each with what is stored for it: no source is ever asked.
-	SharedData(ctx context.Context, owner identity.Actor, ids []int64) ([]Seen, error)
+	// SharedData gives the widgets that the items name (by id), in the same
+	// places, with what is stored for the owner and the item's settings: no
+	// source is ever asked. The ID is 0 where the owner sees none.
+	SharedData(ctx context.Context, owner identity.Actor, items []Item) ([]Seen, error)
 }
 
 // Shown is a shared view.
@@ -157,49 +160,36 @@ func (s *Service) Shared(ctx context.Context, token string, visit bool) (Shown, 
 	if err != nil {
 		return Shown{}, err
 	}
-	seen, err := s.seen(ctx, v.Owner, known)
-	if err != nil {
-		return Shown{}, err
-	}
-	shownIDs := map[int64]bool{}
 	left := map[int]bool{}
+	var asked []Item
+	var at []int // the place in the layout of each that is asked for
 	for i := range items {
-		w, _ := known.find(&items[i])
-		if w == nil || seen[w.ID] == nil || seen[w.ID].Personal {
+		if w, _ := known.find(&items[i]); w != nil {
+			one := items[i].public()
+			one.WidgetID = w.ID
+			asked, at = append(asked, one), append(at, items[i].index)
+		} else {
 			left[items[i].index] = true
-			continue
 		}
-		if !shownIDs[w.ID] {
-			shownIDs[w.ID] = true
-			shown.Widgets = append(shown.Widgets, *seen[w.ID])
+	}
+	if len(asked) > 0 && s.Data != nil {
+		seen, err := s.Data.SharedData(ctx, v.Owner, asked)
+		if err != nil {
+			return Shown{}, fmt.Errorf("data of a shared view: %w", err)
+		}
+		for i := range seen {
+			if seen[i].ID == 0 || seen[i].Personal {
+				left[at[i]] = true
+				continue
+			}
+			seen[i].InstanceID = asked[i].InstanceID
+			shown.Widgets = append(shown.Widgets, seen[i])
 		}
 	}
 	if shown.Omitted = len(left); shown.Omitted > 0 {
 		shown.View.WidgetsConfig = without(elements, left)
 	}
 	return shown, nil
-}
-
-// seen asks for the data of all widgets of a layout at once.
-func (s *Service) seen(ctx context.Context, owner identity.Actor, known catalog) (map[int64]*Seen, error) {
-	found := map[int64]*Seen{}
-	var ids []int64
-	for id, w := range known.byID {
-		if w != nil {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 || s.Data == nil {
-		return found, nil
-	}
-	list, err := s.Data.SharedData(ctx, owner, ids)
-	if err != nil {
-		return nil, fmt.Errorf("data of a shared view: %w", err)
-	}
-	for i := range list {
-		found[list[i].ID] = &list[i]
-	}
-	return found, nil
 }
 
 // without writes the elements of a layout but some.

@@ -169,3 +169,23 @@ func (s *Widgets) Sweep(ctx context.Context, before time.Time, most int) (int, e
 	}
 	return len(rows), nil
 }
+
+// Thin implements widget.Results.
+func (s *Widgets) Thin(ctx context.Context, most int) error {
+	crowded, err := s.DB.R().CrowdedWidgets(ctx, int64(most))
+	if err != nil {
+		return err
+	}
+	for _, id := range crowded {
+		slots, err := s.DB.R().SurplusWidgetResults(ctx, db.SurplusWidgetResultsParams{WidgetID: id, Most: int32(most)}) //nolint:gosec // a constant
+		if err != nil {
+			return err
+		}
+		for _, slot := range slots {
+			if err := s.Drop(ctx, id, slot); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

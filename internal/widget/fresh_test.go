@@ -745,6 +745,28 @@ func TestScheduleAsksAsWhoLooked(t *testing.T) {
 	})
 }
 
+// Slots are made by whoever reads: a sweep leaves the last thousand of a widget.
+func TestSweepThinsSlots(t *testing.T) {
+	t.Parallel()
+	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {
+		alice := b.member(t, "alice", identity.Admin)
+		w := b.live(t, alice)
+		for i := range 1003 {
+			slot := widget.Slot{WidgetID: w.ID, Key: fmt.Sprintf("slot-%04d", i), Ask: json.RawMessage(`{}`)}
+			if _, ok, err := b.Results.Lease(t.Context(), slot, "x", b.stamp(), b.stamp()); !ok || err != nil {
+				t.Fatalf("Lease = %v, %v", ok, err)
+			}
+			b.pass(time.Millisecond)
+		}
+		if err := b.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n, first := b.text(t, "SELECT count(*) FROM widget_results"), b.text(t, "SELECT min(slot) FROM widget_results"); n != "1000" || first != "slot-0003" {
+			t.Errorf("%s slots are left, the first is %s", n, first)
+		}
+	})
+}
+
 func TestStoredAsksNobody(t *testing.T) {
 	t.Parallel()
 	eachFed(t, widget.Uses{}, func(t *testing.T, b *fed) {

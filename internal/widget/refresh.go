@@ -19,6 +19,8 @@ const (
 	// dueAtOnce and sweepAtOnce bound one run of a job.
 	dueAtOnce   = 500
 	sweepAtOnce = 500
+	// maxSlots is how many slots of a widget are kept from one sweep to the next.
+	maxSlots = 1000
 	// maxForced bounds how many slots of a widget one request refreshes.
 	maxForced = 10
 )
@@ -167,12 +169,17 @@ func (s *Service) refreshDue(ctx context.Context, slot Slot, now time.Time) erro
 	return err
 }
 
-// Sweep forgets data that nobody looked at for a week.
+// Sweep forgets data that nobody looked at for a week, and more data of one
+// widget than many users with settings of their own make: slots are made by
+// whoever reads.
 func (s *Service) Sweep(ctx context.Context) error {
 	for {
 		n, err := s.Results.Sweep(ctx, s.now().Add(-forgotten), sweepAtOnce)
-		if err != nil || n < sweepAtOnce {
+		if err != nil {
 			return err
+		}
+		if n < sweepAtOnce {
+			return s.Results.Thin(ctx, maxSlots)
 		}
 	}
 }

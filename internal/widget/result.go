@@ -88,4 +88,6 @@ type Results interface {
 	// Sweep forgets slots that nobody looked at since, most at once, and tells
 	// how many.
 	Sweep(ctx context.Context, before time.Time, most int) (int, error)
+	// Thin leaves each widget so many slots, those that were looked at last.
+	Thin(ctx context.Context, most int) error
 }

@@ -47,6 +47,30 @@ func (q *Queries) BumpWidgetEpoch(ctx context.Context) error {
 	return err
 }
 
+const crowdedWidgets = `-- name: CrowdedWidgets :many
+SELECT widget_id FROM widget_results GROUP BY widget_id HAVING count(*) > CAST($1 AS BIGINT) ORDER BY widget_id
+`
+
+func (q *Queries) CrowdedWidgets(ctx context.Context, most int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, crowdedWidgets, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var widget_id int64
+		if err := rows.Scan(&widget_id); err != nil {
+			return nil, err
+		}
+		items = append(items, widget_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteWidgetResult = `-- name: DeleteWidgetResult :execrows
 DELETE FROM widget_results WHERE widget_id = $1 AND slot = $2
 `
@@ -328,6 +352,36 @@ func (q *Queries) ScheduledWidgetResults(ctx context.Context, arg ScheduledWidge
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const surplusWidgetResults = `-- name: SurplusWidgetResults :many
+SELECT slot FROM widget_results WHERE widget_id = $1 ORDER BY viewed_at DESC, slot LIMIT 1000000 OFFSET $2
+`
+
+type SurplusWidgetResultsParams struct {
+	WidgetID int64
+	Most     int32
+}
+
+// The slots of a widget that were looked at longest ago.
+func (q *Queries) SurplusWidgetResults(ctx context.Context, arg SurplusWidgetResultsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, surplusWidgetResults, arg.WidgetID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var slot string
+		if err := rows.Scan(&slot); err != nil {
+			return nil, err
+		}
+		items = append(items, slot)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -73,3 +73,10 @@ WHERE widget_outages.widget_id = @widget_id AND NOT EXISTS (
 SELECT widget_id, slot, user_id, ask FROM widget_results
 WHERE widget_id = @widget_id AND (user_id IS NULL OR user_id = @user_id) AND viewed_at > @viewed_since
 ORDER BY viewed_at DESC, slot LIMIT @most;
+
+-- name: CrowdedWidgets :many
+SELECT widget_id FROM widget_results GROUP BY widget_id HAVING count(*) > CAST(@most AS BIGINT) ORDER BY widget_id;
+
+-- The slots of a widget that were looked at longest ago.
+-- name: SurplusWidgetResults :many
+SELECT slot FROM widget_results WHERE widget_id = @widget_id ORDER BY viewed_at DESC, slot LIMIT 1000000 OFFSET @most;
