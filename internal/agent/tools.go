@@ -13,12 +13,14 @@ type ListedTool struct {
 	Description string
 }
 
-// descriptions are the guide's tools.
+// descriptions are the guide's tools, and bdash's.
 var descriptions = map[string]string{
 	"search":     "Search functionality",
 	"analysis":   "Data analysis",
 	"reporting":  "Report generation",
 	"automation": "Task automation",
+	"dashboard":  "Dashboard views and their widgets",
+	"theme":      "Themes and colours",
 }
 
 const unknownTool = "Unknown"

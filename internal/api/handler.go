@@ -35,6 +35,8 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(prefix+"docs/", s.counted(s.throttleDocs(s.docsHandler(prefix+"docs/")).ServeHTTP))
 	}
 	s.mountSockets(mux)
+	mux.HandleFunc("/v1/chat/completions", s.counted(s.openAI(http.MethodPost, s.completions)))
+	mux.HandleFunc("/v1/models", s.counted(s.openAI(http.MethodGet, s.listModels)))
 	mux.HandleFunc("/", s.counted(notFound))
 	mux.HandleFunc("/healthz", s.counted(s.healthz))
 	mux.HandleFunc("/readyz", s.counted(s.readyz))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bdash/bdash/internal/agent"
+	"github.com/bdash/bdash/internal/agent/tool"
 	"github.com/bdash/bdash/internal/auth"
 	"github.com/bdash/bdash/internal/budget"
 	"github.com/bdash/bdash/internal/identity"
@@ -50,7 +51,9 @@ func (a *App) newRunner(opts Options, agents *agent.Service, notes *notify.Servi
 }
 
 // tools are what agents can do.
-func (a *App) tools() (*agent.Toolbox, error) { return agent.NewToolbox() }
+func (a *App) tools() (*agent.Toolbox, error) {
+	return agent.NewToolbox(tool.All(tool.Rooms{Views: a.API.Dashboards, Themes: a.API.Themes, Widgets: a.API.Widgets})...)
+}
 
 // dailyLimit is what users may spend a day unless it is said otherwise.
 const dailyLimit = price.Nano

@@ -18,7 +18,7 @@ const module = "github.com/bdash/bdash/"
 // a package named in its own exceptions.
 var layers = [][]string{
 	{"app", "app/apptest"},
-	{"api", "gateway", "sqlstore", "sqlstore/sqltest", "djangoimport", "backup"},                   // adapters
+	{"api", "gateway", "agent/tool", "sqlstore", "sqlstore/sqltest", "djangoimport", "backup"},              // adapters
 	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "audit", "budget"}, // rooms
 	{"llm/price"}, // over the words of llm
 	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
