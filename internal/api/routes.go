@@ -37,6 +37,7 @@ func (s *Server) views() []*drf.View {
 	views = append(views, s.dashboardViews()...)
 	views = append(views, s.widgetViews()...)
 	views = append(views, s.agentViews()...)
+	views = append(views, s.moneyViews()...)
 	views = append(views, s.eventViews()...)
 	return append(views, s.otherViews()...)
 }
@@ -235,6 +236,22 @@ func (s *Server) agentViews() []*drf.View {
 			{Verb: post, Handler: s.cancelRun, Doc: drf.Operation{Summary: "End an answer; what was said is kept", Out: runFields}}}},
 		&drf.View{Path: "ai/runs/{id}/approve/", Name: "Approve Call", Permit: approver, Methods: []drf.Method{
 			{Verb: post, Handler: s.approveRun, Doc: drf.Operation{Summary: "Approve or refuse a call of a tool", Text: "The word counts once, for this call with these arguments, within 24 hours. When every call is decided the answer goes on.", Security: signedIn, In: approvalFields, Out: runFields, Errors: []int{http.StatusConflict}}}}},
+	)
+}
+
+// moneyViews are the models and what they cost.
+func (s *Server) moneyViews() []*drf.View {
+	return tagged("ai",
+		&drf.View{Path: "ai/models/", Name: "Models", Description: "The language models that can be used", Methods: []drf.Method{
+			{Verb: get, Handler: s.listModels, Doc: drf.Operation{Summary: "The models that can be used, with prices and sizes", Text: "Models that the settings name, and those known of each provider; a provider may offer more.", Out: modelFields, Array: true}}}},
+		&drf.View{Path: "ai/usage/", Name: "Usage", Description: "What was spent on language models", Methods: []drf.Method{
+			{Verb: get, Handler: s.getUsage, Doc: drf.Operation{Summary: "What was spent on models, by day, agent and model", Out: usageShape, Params: usageParams, Errors: []int{http.StatusNotFound}}}}},
+		&drf.View{Path: "ai/budgets/", Name: "Budget", Description: "What may be spent on language models", Methods: []drf.Method{
+			{Verb: get, Handler: s.ownBudget, Doc: drf.Operation{ID: "ai_budget_own", Summary: "The own budget", Out: budgetFields}}}},
+		&drf.View{Path: "ai/budgets/{id}/", Name: "Budget of a user", Description: "The budget of the user with this id", Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveBudget, Doc: drf.Operation{Summary: "The budget of a user", Text: "The own one, or for administrators anybody's.", Out: budgetFields}},
+			{Verb: put, Handler: s.putBudget, Doc: drf.Operation{Summary: "Set a user's own limits", Text: "They stand in place of the role's; what is not sent or null is the role's. For administrators.", In: budgetFields, Out: budgetFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: delete, Handler: s.deleteBudget, Doc: drf.Operation{Summary: "Return a user to the limits of the role", Text: "For administrators.", Errors: []int{http.StatusForbidden}}}}},
 	)
 }
 

@@ -16,11 +16,13 @@ import (
 	"github.com/bdash/bdash/internal/agent"
 	"github.com/bdash/bdash/internal/audit"
 	"github.com/bdash/bdash/internal/auth"
+	"github.com/bdash/bdash/internal/budget"
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/dashboard"
 	"github.com/bdash/bdash/internal/drf"
 	"github.com/bdash/bdash/internal/identity"
 	"github.com/bdash/bdash/internal/job"
+	"github.com/bdash/bdash/internal/llm/models"
 	"github.com/bdash/bdash/internal/notify"
 	"github.com/bdash/bdash/internal/page"
 	"github.com/bdash/bdash/internal/preference"
@@ -38,6 +40,8 @@ type Server struct {
 	Preferences *preference.Service
 	Widgets     *widget.Service
 	Agents      *agent.Service
+	Models      Models
+	Budgets     *budget.Service
 	Runs        *agent.Runner
 	Notify      *notify.Service
 	Audit       *audit.Service
@@ -59,6 +63,11 @@ type Server struct {
 	Metrics http.Handler
 
 	site drf.Site
+}
+
+// Models knows the language models that can be used.
+type Models interface {
+	List() []models.Info
 }
 
 // Tasks finds background jobs.

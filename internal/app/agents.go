@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"iter"
 	"strconv"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 	"github.com/bdash/bdash/internal/identity"
 	"github.com/bdash/bdash/internal/job"
 	"github.com/bdash/bdash/internal/llm"
-	"github.com/bdash/bdash/internal/llm/price"
 	"github.com/bdash/bdash/internal/notify"
 	"github.com/bdash/bdash/internal/sqlstore"
 )
@@ -25,16 +22,15 @@ func (a *App) newRunner(opts Options, agents *agent.Service, notes *notify.Servi
 	if err != nil {
 		return nil, err
 	}
-	var models llm.Model = noModel{}
+	var models llm.Model = a.models
 	if opts.Models != nil {
 		models = opts.Models
 	}
-	prices := price.Shipped()
 	return agent.NewRunner(agent.Parts{
 		Agents: agents, Store: &sqlstore.Runs{DB: a.DB}, Models: models, Tools: tools, Now: a.now, Log: a.Log,
-		Budget: purse{a.newBudget(prices)},
+		Budget: purse{a.API.Budgets},
 		Window: func(model string) int64 {
-			entry, _ := prices.Of(model)
+			entry, _ := a.API.Budgets.Prices.Price(model)
 			return entry.Context
 		},
 		Access: recheck{a},
@@ -53,34 +49,6 @@ func (a *App) newRunner(opts Options, agents *agent.Service, notes *notify.Servi
 // tools are what agents can do.
 func (a *App) tools() (*agent.Toolbox, error) {
 	return agent.NewToolbox(tool.All(tool.Rooms{Views: a.API.Dashboards, Themes: a.API.Themes, Widgets: a.API.Widgets})...)
-}
-
-// dailyLimit is what users may spend a day unless it is said otherwise.
-const dailyLimit = price.Nano
-
-func (a *App) newBudget(prices *price.Table) *budget.Service {
-	daily := int64(dailyLimit)
-	return &budget.Service{
-		Store: &sqlstore.Budgets{DB: a.DB}, Prices: priced{prices}, Now: a.now,
-		Roles: map[identity.Role]budget.Limits{identity.User: {Daily: &daily}},
-	}
-}
-
-type priced struct{ table *price.Table }
-
-// Price implements budget.Prices.
-func (p priced) Price(model string) (price.Entry, bool) { return p.table.Of(model) }
-
-// noModel stands where no provider is configured.
-type noModel struct{}
-
-var errNoProvider = errors.New("no provider of models is configured")
-
-// Stream implements llm.Model.
-func (noModel) Stream(context.Context, llm.Request) iter.Seq2[llm.Event, error] {
-	return func(yield func(llm.Event, error) bool) {
-		yield(llm.Event{}, &llm.Error{Kind: llm.Unreachable, Provider: "none", Err: errNoProvider})
-	}
 }
 
 // purse shows the budget room to the agent room.

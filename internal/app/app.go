@@ -24,6 +24,7 @@ import (
 	"github.com/bdash/bdash/internal/gateway"
 	"github.com/bdash/bdash/internal/job"
 	"github.com/bdash/bdash/internal/llm"
+	"github.com/bdash/bdash/internal/llm/models"
 	"github.com/bdash/bdash/internal/mail"
 	"github.com/bdash/bdash/internal/notify"
 	"github.com/bdash/bdash/internal/password"
@@ -53,6 +54,7 @@ type App struct {
 	now      func() time.Time
 	version  string
 
+	models          *models.Models
 	metrics         *telemetry.Metrics
 	metricsListener net.Listener // nil until ListenMetrics, and without metrics
 	metricsOff      bool         // their address was not to be had
@@ -162,6 +164,7 @@ func newJobs(a *App, opts Options) (*job.Client, *job.Workers, error) {
 		job.Periodic{ID: "dashboard.sweep", Every: time.Hour, Make: func() job.Insert { return job.Insert{Args: sweepViewsArgs{}} }},
 		a.registerCleanup(workers))
 	periodic = append(periodic, a.registerWidgets(workers)...)
+	periodic = append(periodic, a.registerBudgetSweep(workers))
 	cfg := job.Config{
 		Pool: a.DB.Pool(), SQLite: a.DB.Writer(), Logger: a.Log, Workers: workers,
 		Updated:  func(owner int64, u job.Updated) { events{hub: a.hub}.taskUpdated(owner, u) },
@@ -265,6 +268,9 @@ func (a *App) wire(opts Options) error {
 		a.API.Cache, a.API.Limiter = cache.NewShared(a.redis), throttle.NewRedis(a.redis, a.now)
 	} else {
 		a.API.Cache, a.API.Limiter = cache.NewMemory(memoryCache, a.now), throttle.NewMemory(maxThrottleKeys, a.now)
+	}
+	if err := a.wireModels(opts); err != nil {
+		return err
 	}
 	var err error
 	if a.API.Runs, err = a.newRunner(opts, agents, notes); err != nil {

@@ -167,6 +167,13 @@ var matrix = []line{
 
 	{call: "GET audit/", ok: 200, who: admins},
 	{call: "GET audit/export/", ok: 200, who: admins},
+	{call: "GET ai/models/", ok: 200, who: reads},
+	{call: "GET ai/usage/", ok: 200, who: reads},
+	{call: "GET ai/budgets/", ok: 200, who: reads},
+	{call: "GET ai/budgets/{id}/", object: "user", ok: 200, who: reads, foreign: "401 404 404 200 401 404 404 404 404 200"},
+	{call: "PUT ai/budgets/{id}/", object: "user", ok: 200, who: admins, body: `{"daily_usd":"2.50"}`, foreign: admins},
+	{call: "DELETE ai/budgets/{id}/", object: "user", ok: 204, who: admins, foreign: "401 403 403 204 401 403 403 403 403 204"},
+
 	{call: "GET notifications/", ok: 200, who: reads},
 	{call: "GET notifications/unread_count/", ok: 200, who: reads},
 	{call: "POST notifications/mark_all_read/", ok: 200, who: writes},

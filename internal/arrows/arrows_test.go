@@ -18,10 +18,11 @@ const module = "github.com/bdash/bdash/"
 // a package named in its own exceptions.
 var layers = [][]string{
 	{"app", "app/apptest"},
-	{"api", "gateway", "agent/tool", "sqlstore", "sqlstore/sqltest", "djangoimport", "backup"},              // adapters
-	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "audit", "budget"}, // rooms
-	{"llm/price"}, // over the words of llm
-	{"job", "cache", "throttle", "mail", "realtime", "llm", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
+	{"api", "gateway", "agent/tool", "sqlstore", "sqlstore/sqltest", "djangoimport", "llm/openai", "llm/anthropic", "backup"},              // adapters
+	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "audit", "budget"},                                // rooms
+	{"job", "cache", "throttle", "mail", "realtime", "llm/models", "llm/demo", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
+	{"llm/wire", "llm/tokens", "llm/price", "llm/script"},                                                                                  // over the words for models
+	{"llm"},
 	{"fault", "identity", "page", "drf", "peer"}, // leaves
 }
 
@@ -55,10 +56,12 @@ var owners = map[string][]string{
 	"github.com/mazznoer/csscolorparser":    {"palette"},
 	"github.com/swaggest/swgui":             {"api"},
 	"github.com/minio/minio-go/v7":          {"backup"},
+	"github.com/failsafe-go/failsafe-go":    {"llm/models"},
+	"github.com/tiktoken-go/tokenizer":      {"llm/tokens"},
 	"github.com/centrifugal":                {"realtime"},
 	"github.com/gorilla/websocket":          {"realtime"},
 	// realtime exports handlers: a stream is one with its connection.
-	"net/http": {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle", "realtime"},
+	"net/http": {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle", "realtime", "llm/wire", "llm/openai", "llm/anthropic"},
 }
 
 type listed struct {

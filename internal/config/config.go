@@ -75,11 +75,21 @@ type Config struct {
 	DBPort      int       `env:"DB_PORT" range:"1-65535" group:"Database and cache" doc:"PostgreSQL port; 5432 when empty." want:"a port from 1 to 65535, such as 5432"`
 	RedisURL    SecretURL `env:"REDIS_URL" group:"Database and cache" doc:"Redis shared by several instances, such as redis://localhost:6379/0; everything stays in memory when empty. While Redis is away the server is slower, never wrong."`
 
-	OpenAIKey       Secret `env:"OPENAI_API_KEY" group:"AI" doc:"Key for the model provider."`
-	OpenAIBaseURL   WebURL `env:"OPENAI_BASE_URL" default:"https://api.openai.com/v1" group:"AI" doc:"Any endpoint that speaks OpenAI's protocol." want:"an http:// or https:// address without query or fragment, such as http://localhost:11434/v1"`
-	OpenAIModel     string `env:"OPENAI_MODEL" default:"gpt-4" group:"AI" doc:"Model of agents that name none."`
-	AIRetentionDays int    `env:"AI_RETENTION_DAYS" default:"90" range:"1-36500" group:"AI" doc:"Conversations without a message for so many days are deleted." want:"a whole number of days from 1 to 36500, such as 90"`
-	LangChainKey    Secret `env:"LANGCHAIN_API_KEY" group:"AI" doc:"Known from the Django deployment, and ignored: bdash uses no LangChain."`
+	OpenAIKey        Secret       `env:"OPENAI_API_KEY" group:"AI" doc:"Key for OPENAI_BASE_URL. Without it, and without any other provider, the offline model demo answers."`
+	OpenAIBaseURL    WebURL       `env:"OPENAI_BASE_URL" default:"https://api.openai.com/v1" group:"AI" doc:"Any endpoint that speaks OpenAI's protocol; it answers models without a provider's prefix. One of your own may want no key." want:"an http:// or https:// address without query or fragment, such as http://localhost:11434/v1"`
+	OpenAIModel      string       `env:"OPENAI_MODEL" default:"gpt-4" group:"AI" doc:"Model of agents that name none."`
+	AnthropicKey     Secret       `env:"ANTHROPIC_API_KEY" group:"AI" doc:"Key for Anthropic's models, which agents name anthropic/claude-…."`
+	AnthropicBaseURL WebURL       `env:"ANTHROPIC_BASE_URL" default:"https://api.anthropic.com" group:"AI" doc:"Any endpoint that speaks Anthropic's protocol." want:"an http:// or https:// address without query or fragment, such as https://api.anthropic.com"`
+	AIProviders      []AIProvider `env:"AI_PROVIDERS" group:"AI" doc:"Further endpoints, separated by commas, each name=kind|base_url|key_variable|free: models are named name/model; kind is openai or anthropic; the key is read from the variable of that name, and none is sent if that is empty; free says that its models cost nothing. For example ollama=openai|http://localhost:11434/v1||free,groq=openai|https://api.groq.com/openai/v1|GROQ_API_KEY." want:"items such as ollama=openai|http://localhost:11434/v1||free, separated by commas"`
+	AIFallbackModel  string       `env:"AI_FALLBACK_MODEL" group:"AI" doc:"Model that answers, and is paid, when the one that an agent names does not; none when empty."`
+	AIPricesFile     string       `env:"AI_PRICES_FILE" group:"AI" doc:"JSON file with prices of models, in the form of the shipped internal/llm/price/prices.json, which it is laid over."`
+	AIBudgetDaily    RoleAmounts  `env:"AI_BUDGET_DAILY_USD" default:"user=1" empty:"off" group:"AI" doc:"US dollars that a user of a role may spend on models in a UTC day; roles that are not named have no limit, nobody has one when set to nothing." want:"roles with amounts, such as user=1,editor=5.50, or nothing to turn it off"`
+	AIBudgetMonthly  RoleAmounts  `env:"AI_BUDGET_MONTHLY_USD" empty:"off" group:"AI" doc:"The same in a UTC month." want:"roles with amounts, such as user=20,editor=100"`
+	AIFirstTimeout   Duration     `env:"AI_FIRST_TOKEN_TIMEOUT" default:"2m" group:"AI" doc:"How long a model may take to begin its answer." want:"a duration from 1s to 10m, such as 2m"`
+	AIIdleTimeout    Duration     `env:"AI_IDLE_TIMEOUT" default:"1m" group:"AI" doc:"How long an answer may pause." want:"a duration from 1s to 10m, such as 1m"`
+	AITimeout        Duration     `env:"AI_TIMEOUT" default:"10m" group:"AI" doc:"How long one answer of a model may take." want:"a duration from 1s to 10m, such as 10m"`
+	AIRetentionDays  int          `env:"AI_RETENTION_DAYS" default:"90" range:"1-36500" group:"AI" doc:"Conversations without a message for so many days are deleted." want:"a whole number of days from 1 to 36500, such as 90"`
+	LangChainKey     Secret       `env:"LANGCHAIN_API_KEY" group:"AI" doc:"Known from the Django deployment, and ignored: bdash uses no LangChain."`
 
 	EmailBackend     MailTransport `env:"EMAIL_BACKEND" default:"console" group:"Mail" doc:"smtp or console (mails go to the log); Django's paths are understood." want:"smtp or console"`
 	EmailHost        string        `env:"EMAIL_HOST" default:"localhost" group:"Mail" doc:"SMTP server."`
@@ -100,6 +110,8 @@ type Config struct {
 
 	// Database is what DATABASE_URL, or the DB_ settings, come to.
 	Database Database `env:"-"`
+	// AI is who answers agents: the keys, addresses and AI_PROVIDERS together.
+	AI AI `env:"-"`
 	// Mail is what the EMAIL_ settings come to.
 	Mail Mail `env:"-"`
 

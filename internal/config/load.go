@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -49,6 +50,8 @@ type loader struct {
 	cfg      Config
 	problems Problems
 	warnings []Warning
+	// lookup reads a variable that is no setting but named by one.
+	lookup func(name string) string
 }
 
 // Load reads the settings from environ (in the form of os.Environ) and from
@@ -70,6 +73,7 @@ func Load(environ []string, dotenvPath string) (Config, []Warning, error) {
 	if err != nil {
 		l.problem("", "%s.", err.Error())
 	}
+	l.lookup = func(name string) string { return cmp.Or(process[name], file.values[name]) }
 	l.warnings = append(l.warnings, file.warnings...)
 	l.collect(process, file)
 	l.secretFiles(process, file)

@@ -116,16 +116,6 @@ func goodRedisDB(s string) bool {
 	return err == nil
 }
 
-// checkAI speaks of keys that look set but do nothing.
-func (l *loader) checkAI() {
-	if l.cfg.OpenAIKey == "sk-your-key-here" {
-		l.warn("OPENAI_API_KEY", "OPENAI_API_KEY is the guide's placeholder: agents cannot chat until it is a real key.")
-	}
-	if l.cfg.LangChainKey != "" {
-		l.warn("LANGCHAIN_API_KEY", "LANGCHAIN_API_KEY is ignored: bdash uses no LangChain.")
-	}
-}
-
 // derive notes a value that was worked out, for Dump.
 func (l *loader) derive(name, value string) {
 	l.cfg.shown[name] = given{value, "derived"}

@@ -43,6 +43,8 @@ type Metrics struct {
 	refused      map[string]prometheus.Counter // by throttle; not changed after NewMetrics
 	refusedOther prometheus.Counter
 
+	models *modelMetrics
+
 	mu     sync.Mutex
 	routes map[string]*Route
 }
@@ -77,6 +79,7 @@ func NewMetrics(cfg MetricsConfig) *Metrics {
 		}, func() float64 { return float64(m.inFlight.Load()) }),
 	)
 	m.registerThrottles(cfg.Throttles)
+	m.models = newModelMetrics(m.registry)
 	if cfg.Pools != nil {
 		m.registry.MustRegister(poolCollector(cfg.Pools))
 	}

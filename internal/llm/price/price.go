@@ -34,6 +34,8 @@ const million = 1_000_000
 type Entry struct {
 	// Model is the name; a "*" in it stands for any text without a slash.
 	Model string
+	// Vendor is who offers it: "openai", "anthropic"; "" for others.
+	Vendor string
 	// Context is how many tokens fit, question and answer together; 0 is unknown.
 	Context int64
 	// MaxOutput is the longest answer in tokens; 0 is unknown.
@@ -143,6 +145,7 @@ type file struct {
 	Source string `json:"source"`
 	Models []struct {
 		Model     string      `json:"model"`
+		Vendor    string      `json:"vendor"`
 		Context   int64       `json:"context"`
 		MaxOutput int64       `json:"max_output"`
 		Input     json.Number `json:"input"`
@@ -154,8 +157,8 @@ type file struct {
 // maxFile bounds a table on disk.
 const maxFile = 4 << 20
 
-// Read reads a table: {"date", "source", "models": [{"model", "context",
-// "max_output", "input", "cached_input", "output"}]}, prices in US dollars per
+// Read reads a table: {"date", "source", "models": [{"model", "vendor",
+// "context", "max_output", "input", "cached_input", "output"}]}, prices in US dollars per
 // million tokens. Without cached_input cached tokens cost as others. The error
 // names the model at fault.
 func Read(r io.Reader) (*Table, error) {
@@ -177,7 +180,7 @@ func Read(r io.Reader) (*Table, error) {
 		return nil, errors.New(`"date" must be a day such as 2026-01-31`)
 	}
 	for _, m := range f.Models {
-		e := Entry{Model: m.Model, Context: m.Context, MaxOutput: m.MaxOutput}
+		e := Entry{Model: m.Model, Vendor: m.Vendor, Context: m.Context, MaxOutput: m.MaxOutput}
 		if m.Model == "" || m.Context < 0 || m.MaxOutput < 0 {
 			return nil, fmt.Errorf("model %q: it needs a name, and sizes that are not negative", m.Model)
 		}
@@ -221,6 +224,20 @@ func (t *Table) Over(other *Table) *Table {
 	c := *t
 	c.under = other
 	return &c
+}
+
+// Entries are the models of a vendor that the table names, in no order; none
+// for "".
+func (t *Table) Entries(vendor string) []Entry {
+	var list []Entry
+	for ; t != nil && vendor != ""; t = t.under {
+		for _, e := range t.entries {
+			if e.Vendor == vendor {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
 }
 
 // dated is what vendors append to the name of a model for one edition of it.
