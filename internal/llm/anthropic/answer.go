@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	sdk "github.com/anthropics/anthropic-sdk-go"
-
 	"github.com/bdash/bdash/internal/llm"
 	"github.com/bdash/bdash/internal/llm/wire"
 )
@@ -17,12 +15,12 @@ type answer struct {
 	began    bool // something was said
 	finished bool
 
-	blocks map[int64]*block // open tool calls, by the API's index
+	blocks map[int64]*call // open tool calls, by the API's index
 	usage  llm.Usage
 	reason llm.FinishReason
 }
 
-type block struct {
+type call struct {
 	llm.ToolCall
 	arguments []byte
 }
@@ -34,14 +32,11 @@ func (a *answer) emit(e llm.Event) {
 	a.began = true
 }
 
-func (a *answer) event(e *sdk.MessageStreamEventUnion) {
+func (a *answer) event(e *event) {
 	switch e.Type {
 	case "message_start":
 		u := &e.Message.Usage
-		a.usage = llm.Usage{
-			Input:  u.InputTokens + u.CacheReadInputTokens + u.CacheCreationInputTokens,
-			Cached: u.CacheReadInputTokens, Output: u.OutputTokens,
-		}
+		a.usage = llm.Usage{Input: u.input(), Cached: u.CacheReadInputTokens, Output: u.OutputTokens}
 	case "content_block_start":
 		a.start(e.Index, &e.ContentBlock)
 	case "content_block_delta":
@@ -67,10 +62,10 @@ func (a *answer) event(e *sdk.MessageStreamEventUnion) {
 	}
 }
 
-func (a *answer) start(index int64, c *sdk.ContentBlockStartEventContentBlockUnion) {
+func (a *answer) start(index int64, c *block) {
 	switch c.Type {
 	case "tool_use":
-		b := &block{ToolCall: llm.ToolCall{ID: c.ID, Name: c.Name}}
+		b := &call{ToolCall: llm.ToolCall{ID: c.ID, Name: c.Name}}
 		a.blocks[index] = b
 		a.emit(llm.Event{Kind: llm.CallStart, Call: b.ToolCall})
 	case "text":
@@ -80,7 +75,7 @@ func (a *answer) start(index int64, c *sdk.ContentBlockStartEventContentBlockUni
 	}
 }
 
-func (a *answer) delta(index int64, d *sdk.MessageStreamEventUnionDelta) {
+func (a *answer) delta(index int64, d *delta) {
 	switch d.Type {
 	case "text_delta":
 		a.emit(llm.Event{Kind: llm.TextDelta, Text: d.Text})
@@ -95,14 +90,14 @@ func (a *answer) delta(index int64, d *sdk.MessageStreamEventUnionDelta) {
 }
 
 // messageDelta carries the counts so far, each cumulative, and the reason.
-func (a *answer) messageDelta(e *sdk.MessageStreamEventUnion) {
+func (a *answer) messageDelta(e *event) {
 	if e.Delta.StopReason != "" {
 		a.reason = reasonOf(e.Delta.StopReason)
 	}
 	a.usage.Output = max(a.usage.Output, e.Usage.OutputTokens)
 	a.usage.Reasoning = max(a.usage.Reasoning, e.Usage.OutputTokensDetails.ThinkingTokens)
-	if e.Usage.JSON.InputTokens.Valid() { // not sent by every version of the API
-		a.usage.Input = max(a.usage.Input, e.Usage.InputTokens+e.Usage.CacheReadInputTokens+e.Usage.CacheCreationInputTokens)
+	if e.Usage.InputTokens != nil { // not sent by every version of the API
+		a.usage.Input = max(a.usage.Input, e.Usage.input())
 		a.usage.Cached = max(a.usage.Cached, e.Usage.CacheReadInputTokens)
 	}
 }
@@ -115,15 +110,15 @@ func (a *answer) partial() {
 	}
 }
 
-func reasonOf(reason sdk.StopReason) llm.FinishReason {
+func reasonOf(reason string) llm.FinishReason {
 	switch reason {
-	case sdk.StopReasonEndTurn, sdk.StopReasonStopSequence:
+	case "end_turn", "stop_sequence":
 		return llm.Stop
-	case sdk.StopReasonMaxTokens, sdk.StopReasonModelContextWindowExceeded:
+	case "max_tokens", "model_context_window_exceeded":
 		return llm.Length
-	case sdk.StopReasonToolUse:
+	case "tool_use":
 		return llm.ToolCalls
-	case sdk.StopReasonRefusal:
+	case "refusal":
 		return llm.Filtered
 	}
 	return llm.Other

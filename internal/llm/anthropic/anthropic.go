@@ -10,17 +10,15 @@ import (
 	"strings"
 	"sync"
 
-	sdk "github.com/anthropics/anthropic-sdk-go"
-	"github.com/anthropics/anthropic-sdk-go/option"
-	"github.com/anthropics/anthropic-sdk-go/packages/param"
-	"github.com/anthropics/anthropic-sdk-go/packages/ssestream"
-
 	"github.com/bdash/bdash/internal/llm"
 	"github.com/bdash/bdash/internal/llm/wire"
 )
 
 // DefaultBaseURL is Anthropic's own endpoint.
 const DefaultBaseURL = "https://api.anthropic.com"
+
+// apiVersion is the format: https://docs.claude.com/en/api/versioning
+const apiVersion = "2023-06-01"
 
 // defaultMaxTokens is asked for when the request has no bound: the API wants
 // one.
@@ -40,7 +38,9 @@ type Options struct {
 // Model is an endpoint. Safe for concurrent use.
 type Model struct {
 	provider string
-	messages sdk.MessageService
+	url      string
+	header   http.Header
+	client   *http.Client
 
 	mu sync.Mutex
 	// plain are models that turned out to take no temperature.
@@ -57,15 +57,16 @@ func New(o Options) *Model {
 	if o.BaseURL == "" {
 		o.BaseURL = DefaultBaseURL
 	}
-	client := wire.Client(wire.Options{Provider: o.Provider, Secret: o.Key, Whole: whole, Transport: o.Transport})
-	return &Model{
-		provider: o.Provider, plain: map[string]bool{},
-		// Not NewClient: that would read ANTHROPIC_ variables and files.
-		messages: sdk.NewMessageService(
-			option.WithBaseURL(strings.TrimSuffix(strings.TrimSuffix(o.BaseURL, "/"), "/v1")+"/"), option.WithHTTPClient(client),
-			option.WithAPIKey(o.Key), option.WithMaxRetries(0), option.WithHeader("User-Agent", "bdash"),
-		),
+	m := &Model{
+		provider: o.Provider, url: strings.TrimSuffix(strings.TrimSuffix(o.BaseURL, "/"), "/v1") + "/v1/messages",
+		header: http.Header{}, plain: map[string]bool{},
+		client: wire.Client(wire.Options{Provider: o.Provider, Secret: o.Key, Whole: whole, Transport: o.Transport}),
 	}
+	m.header.Set("Anthropic-Version", apiVersion)
+	if o.Key != "" {
+		m.header.Set("X-Api-Key", o.Key)
+	}
+	return m
 }
 
 // Stream implements llm.Model.
@@ -75,13 +76,8 @@ func (m *Model) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Event
 			m.mu.Lock()
 			plain := m.plain[req.Model]
 			m.mu.Unlock()
-			p, err := params(&req, plain)
-			if err != nil {
-				yield(llm.Event{}, &llm.Error{Kind: llm.Refused, Provider: m.provider, Message: "a tool's schema is no object", Err: err})
-				return
-			}
-			a := &answer{yield: yield, blocks: map[int64]*block{}}
-			err = m.read(ctx, m.messages.NewStreaming(ctx, p), a)
+			a := &answer{yield: yield, blocks: map[int64]*call{}}
+			err := m.read(ctx, bodyOf(&req, plain), a)
 			if err == nil || a.stopped {
 				return
 			}
@@ -97,27 +93,30 @@ func (m *Model) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Event
 	}
 }
 
-func (m *Model) read(ctx context.Context, stream *ssestream.Stream[sdk.MessageStreamEventUnion], a *answer) error {
-	if stream.Err() == nil {
-		defer func() { _ = stream.Close() }()
+func (m *Model) read(ctx context.Context, b *body, a *answer) error {
+	stream, err := wire.Post(ctx, m.client, m.provider, m.url, m.header, b)
+	if err != nil {
+		return err
 	}
-	for stream.Err() == nil && stream.Next() {
-		event := stream.Current()
-		a.event(&event)
-		if a.stopped || a.finished {
-			return nil
+	defer func() { _ = stream.Close() }()
+	err = wire.Read(stream, func(raw wire.Event) (bool, error) {
+		var e event
+		if err := json.Unmarshal(raw.Data, &e); err != nil {
+			return false, err
 		}
-	}
-	err := stream.Err()
-	var said *sdk.Error
-	var known *llm.Error
+		if e.Type == "error" {
+			return false, wire.ParseFailure(raw.Data).Error(m.provider, 0)
+		}
+		a.event(&e)
+		return !a.stopped && !a.finished, nil
+	})
 	switch {
-	case err == nil && ctx.Err() == nil:
-		return wire.Cut(m.provider)
-	case ctx.Err() == nil && !errors.As(err, &known) && errors.As(err, &said):
-		return wire.ParseFailure([]byte(said.RawJSON())).Error(m.provider, 0) // within the stream
+	case a.stopped, a.finished:
+		return nil
+	case err != nil, ctx.Err() != nil:
+		return wire.StreamError(ctx, m.provider, err)
 	}
-	return wire.StreamError(ctx, m.provider, err)
+	return wire.Cut(m.provider)
 }
 
 // learn tells whether to ask again without a temperature.
@@ -134,71 +133,4 @@ func (m *Model) learn(req *llm.Request, err error) bool {
 	}
 	m.plain[req.Model] = true
 	return true
-}
-
-func params(req *llm.Request, plain bool) (sdk.MessageNewParams, error) {
-	p := sdk.MessageNewParams{Model: req.Model, MaxTokens: req.MaxTokens, Messages: messages(req)}
-	if p.MaxTokens <= 0 {
-		p.MaxTokens = defaultMaxTokens
-	}
-	if strings.TrimSpace(req.System) != "" {
-		p.System = []sdk.TextBlockParam{{Text: req.System}}
-	}
-	if req.Temperature != nil && !plain {
-		p.Temperature = param.NewOpt(min(max(*req.Temperature, 0), 1))
-	}
-	for _, t := range req.Tools {
-		tool := sdk.ToolParam{Name: t.Name}
-		if t.Description != "" {
-			tool.Description = param.NewOpt(t.Description)
-		}
-		if len(t.Schema) > 0 {
-			if !json.Valid(t.Schema) {
-				return p, errors.New(t.Name)
-			}
-			// As it is: what changes from call to call is cached by nobody.
-			tool.InputSchema = param.Override[sdk.ToolInputSchemaParam](t.Schema)
-		}
-		p.Tools = append(p.Tools, sdk.ToolUnionParam{OfTool: &tool})
-	}
-	return p, nil
-}
-
-// messages leaves out empty texts, which the API refuses, and puts what one
-// side says in a row into one message.
-func messages(req *llm.Request) []sdk.MessageParam {
-	var list []sdk.MessageParam
-	add := func(role sdk.MessageParamRole, blocks ...sdk.ContentBlockParamUnion) {
-		switch n := len(list); {
-		case len(blocks) == 0:
-		case n > 0 && list[n-1].Role == role:
-			list[n-1].Content = append(list[n-1].Content, blocks...)
-		default:
-			list = append(list, sdk.MessageParam{Role: role, Content: blocks})
-		}
-	}
-	for _, msg := range req.Messages {
-		var blocks []sdk.ContentBlockParamUnion
-		role := sdk.MessageParamRoleUser
-		if strings.TrimSpace(msg.Text) != "" && msg.Role != llm.ToolRole {
-			blocks = append(blocks, sdk.NewTextBlock(msg.Text))
-		}
-		switch msg.Role {
-		case llm.Assistant:
-			role = sdk.MessageParamRoleAssistant
-			for _, c := range msg.Calls {
-				blocks = append(blocks, sdk.NewToolUseBlock(c.ID, wire.Object(c.Arguments), c.Name))
-			}
-		case llm.ToolRole:
-			for _, r := range msg.Results {
-				text := r.Content
-				if strings.TrimSpace(text) == "" {
-					text = "(nothing)"
-				}
-				blocks = append(blocks, sdk.NewToolResultBlock(r.CallID, text, r.IsError))
-			}
-		}
-		add(role, blocks...)
-	}
-	return list
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	sdk "github.com/openai/openai-go/v3"
-
 	"github.com/bdash/bdash/internal/llm"
 )
 
@@ -35,10 +33,10 @@ func (a *answer) emit(e llm.Event) {
 	a.began = true
 }
 
-func (a *answer) chunk(c *sdk.ChatCompletionChunk) {
+func (a *answer) chunk(c *chunk) {
 	// Providers may send usage after the final chunk, or a running count with
 	// each: the last one counts.
-	if c.JSON.Usage.Valid() {
+	if c.Usage != nil {
 		a.usage = &llm.Usage{
 			Input: c.Usage.PromptTokens, Output: c.Usage.CompletionTokens,
 			Cached: c.Usage.PromptTokensDetails.CachedTokens, Reasoning: c.Usage.CompletionTokensDetails.ReasoningTokens,
@@ -56,14 +54,14 @@ func (a *answer) chunk(c *sdk.ChatCompletionChunk) {
 	}
 }
 
-func (a *answer) delta(d *sdk.ChatCompletionChunkChoiceDelta) {
+func (a *answer) delta(d *delta) {
 	// vLLM and DeepSeek say reasoning_content, Ollama and OpenRouter reasoning.
-	for _, name := range []string{"reasoning_content", "reasoning"} {
-		var thought string
-		if f, ok := d.JSON.ExtraFields[name]; ok && json.Unmarshal([]byte(f.Raw()), &thought) == nil && thought != "" {
-			a.emit(llm.Event{Kind: llm.ReasoningDelta, Text: thought})
-			break
-		}
+	thought := d.ReasoningContent
+	if text, ok := d.Reasoning.(string); ok && thought == "" {
+		thought = text
+	}
+	if thought != "" {
+		a.emit(llm.Event{Kind: llm.ReasoningDelta, Text: thought})
 	}
 	for _, text := range []string{d.Content, d.Refusal} {
 		if text != "" {
@@ -75,7 +73,7 @@ func (a *answer) delta(d *sdk.ChatCompletionChunkChoiceDelta) {
 	}
 }
 
-func (a *answer) toolCall(t *sdk.ChatCompletionChunkChoiceDeltaToolCall) {
+func (a *answer) toolCall(t *toolCall) {
 	c := a.calls[t.Index]
 	// Some endpoints give every call the index 0, and tell them apart by id.
 	if c == nil || t.ID != "" && t.ID != c.ID && t.Function.Name != "" {

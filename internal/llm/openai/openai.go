@@ -16,12 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	sdk "github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
-	"github.com/openai/openai-go/v3/packages/param"
-	"github.com/openai/openai-go/v3/packages/ssestream"
-	"github.com/openai/openai-go/v3/shared"
-
 	"github.com/bdash/bdash/internal/llm"
 	"github.com/bdash/bdash/internal/llm/wire"
 )
@@ -41,7 +35,9 @@ type Options struct {
 // Model is an endpoint. Safe for concurrent use.
 type Model struct {
 	provider string
-	client   sdk.Client
+	url      string
+	header   http.Header
+	client   *http.Client
 
 	mu     sync.Mutex
 	quirks map[string]quirk // by model
@@ -57,19 +53,14 @@ const maxQuirks = 1000
 
 // New makes an endpoint; nothing is asked of it yet.
 func New(o Options) *Model {
-	client := wire.Client(wire.Options{Provider: o.Provider, Secret: o.Key, Whole: whole, Transport: o.Transport})
-	opts := []option.RequestOption{
-		option.WithBaseURL(strings.TrimSuffix(o.BaseURL, "/") + "/"), option.WithHTTPClient(client), option.WithMaxRetries(0),
-		option.WithHeader("User-Agent", "bdash"),
+	m := &Model{
+		provider: o.Provider, url: strings.TrimSuffix(o.BaseURL, "/") + "/chat/completions", header: http.Header{}, quirks: map[string]quirk{},
+		client: wire.Client(wire.Options{Provider: o.Provider, Secret: o.Key, Whole: whole, Transport: o.Transport}),
 	}
 	if o.Key != "" {
-		opts = append(opts, option.WithAPIKey(o.Key))
+		m.header.Set("Authorization", "Bearer "+o.Key)
 	}
-	// Not NewClient: that would read OPENAI_ variables of the process.
-	return &Model{
-		provider: o.Provider, quirks: map[string]quirk{},
-		client: sdk.Client{Options: opts, Chat: sdk.NewChatService(opts...)},
-	}
+	return m
 }
 
 // Stream implements llm.Model.
@@ -77,14 +68,8 @@ func (m *Model) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Event
 	return func(yield func(llm.Event, error) bool) {
 		for {
 			q := m.quirk(req.Model)
-			p, err := params(&req, q)
-			if err != nil {
-				yield(llm.Event{}, &llm.Error{Kind: llm.Refused, Provider: m.provider, Message: "a tool's schema is no object", Err: err})
-				return
-			}
-			stream := m.client.Chat.Completions.NewStreaming(ctx, p)
 			a := &answer{yield: yield, calls: map[int64]*call{}}
-			err = m.read(ctx, stream, a)
+			err := m.read(ctx, bodyOf(&req, q), a)
 			if err == nil || a.stopped {
 				return
 			}
@@ -97,23 +82,30 @@ func (m *Model) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Event
 	}
 }
 
-func (m *Model) read(ctx context.Context, stream *ssestream.Stream[sdk.ChatCompletionChunk], a *answer) error {
-	defer func() { _ = stream.Close() }()
-	for stream.Next() {
-		chunk := stream.Current()
-		a.chunk(&chunk)
-		if a.stopped {
-			return nil
-		}
+func (m *Model) read(ctx context.Context, b *body, a *answer) error {
+	stream, err := wire.Post(ctx, m.client, m.provider, m.url, m.header, b)
+	if err != nil {
+		return err
 	}
-	err := stream.Err()
-	var said *ssestream.StreamError
+	defer func() { _ = stream.Close() }()
+	err = wire.Read(stream, func(e wire.Event) (bool, error) {
+		if strings.HasPrefix(string(e.Data), "[DONE]") {
+			return false, nil
+		}
+		var c chunk
+		if err := json.Unmarshal(e.Data, &c); err != nil {
+			return false, err
+		}
+		if len(c.Error) > 0 && string(c.Error) != "null" {
+			return false, wire.ParseFailure(e.Data).Error(m.provider, 0)
+		}
+		a.chunk(&c)
+		return !a.stopped, nil
+	})
 	switch {
-	case ctx.Err() != nil:
-		return wire.StreamError(ctx, m.provider, err)
-	case a.reason == "" && errors.As(err, &said):
-		return wire.ParseFailure(said.Event.Data).Error(m.provider, 0)
-	case a.reason == "" && err != nil:
+	case a.stopped:
+		return nil
+	case ctx.Err() != nil, a.reason == "" && err != nil:
 		return wire.StreamError(ctx, m.provider, err)
 	case a.reason == "":
 		return wire.Cut(m.provider)
@@ -162,71 +154,6 @@ func (m *Model) learn(model string, q quirk, err error) bool {
 
 func mentionsAny(s string, words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
-}
-
-func params(req *llm.Request, q quirk) (sdk.ChatCompletionNewParams, error) {
-	p := sdk.ChatCompletionNewParams{Model: req.Model, Messages: messages(req)}
-	if !q.noStreamOptions {
-		p.StreamOptions = sdk.ChatCompletionStreamOptionsParam{IncludeUsage: param.NewOpt(true)}
-	}
-	if req.Temperature != nil && !q.noTemperature {
-		p.Temperature = param.NewOpt(min(max(*req.Temperature, 0), 2))
-	}
-	switch {
-	case req.MaxTokens <= 0:
-	case q.completionTokens:
-		p.MaxCompletionTokens = param.NewOpt(req.MaxTokens)
-	default:
-		p.MaxTokens = param.NewOpt(req.MaxTokens)
-	}
-	for _, t := range req.Tools {
-		f := shared.FunctionDefinitionParam{Name: t.Name}
-		if t.Description != "" {
-			f.Description = param.NewOpt(t.Description)
-		}
-		if len(t.Schema) > 0 {
-			if err := json.Unmarshal(t.Schema, &f.Parameters); err != nil {
-				return p, err
-			}
-		}
-		p.Tools = append(p.Tools, sdk.ChatCompletionFunctionTool(f))
-	}
-	return p, nil
-}
-
-func messages(req *llm.Request) []sdk.ChatCompletionMessageParamUnion {
-	var list []sdk.ChatCompletionMessageParamUnion
-	if req.System != "" {
-		list = append(list, sdk.SystemMessage(req.System))
-	}
-	for _, msg := range req.Messages {
-		switch msg.Role {
-		case llm.User:
-			list = append(list, sdk.UserMessage(msg.Text))
-		case llm.Assistant:
-			list = append(list, assistant(msg))
-		case llm.ToolRole:
-			for _, r := range msg.Results {
-				list = append(list, sdk.ToolMessage(r.Content, r.CallID))
-			}
-		}
-	}
-	return list
-}
-
-func assistant(msg llm.Message) sdk.ChatCompletionMessageParamUnion {
-	a := sdk.ChatCompletionAssistantMessageParam{}
-	if msg.Text != "" || len(msg.Calls) == 0 {
-		a.Content.OfString = param.NewOpt(msg.Text)
-	}
-	for _, c := range msg.Calls {
-		a.ToolCalls = append(a.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{
-			OfFunction: &sdk.ChatCompletionMessageFunctionToolCallParam{
-				ID: c.ID, Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: c.Name, Arguments: string(wire.Object(c.Arguments))},
-			},
-		})
-	}
-	return sdk.ChatCompletionMessageParamUnion{OfAssistant: &a}
 }
 
 // whole makes one chunk of a completion that was not streamed: message becomes

@@ -1,6 +1,6 @@
-// Package wire is what the vendors' packages share below their SDKs: an HTTP
-// client that answers failures as *llm.Error, takes a whole answer for a
-// stream, and reads no more than a bounded amount of either.
+// Package wire is what the vendors' packages share: an HTTP client that answers
+// failures as *llm.Error, takes a whole answer for a stream, reads no more than
+// a bounded amount of either, and takes streams apart.
 package wire
 
 import (
@@ -294,8 +294,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (b *bounded) Close() error { return b.rc.Close() }
 
-// StreamError is what to return for err, which an SDK gave for a stream: the
-// context's own error when that ended, an *llm.Error otherwise.
+// StreamError is what to return for err, which ended a stream: the context's
+// own error when that ended, an *llm.Error otherwise.
 func StreamError(ctx context.Context, provider string, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
