@@ -47,7 +47,7 @@ func known(n int64) *int64 {
 	return &n
 }
 
-func (s *Server) listModels(w http.ResponseWriter, r *drf.Request) error {
+func (s *Server) retrieveModels(w http.ResponseWriter, r *drf.Request) error {
 	return respondList(w, r, modelFields, s.Models.List())
 }
 

@@ -243,7 +243,7 @@ func (s *Server) agentViews() []*drf.View {
 func (s *Server) moneyViews() []*drf.View {
 	return tagged("ai",
 		&drf.View{Path: "ai/models/", Name: "Models", Description: "The language models that can be used", Methods: []drf.Method{
-			{Verb: get, Handler: s.listModels, Doc: drf.Operation{Summary: "The models that can be used, with prices and sizes", Text: "Models that the settings name, and those known of each provider; a provider may offer more.", Out: modelFields, Array: true}}}},
+			{Verb: get, Handler: s.retrieveModels, Doc: drf.Operation{Summary: "The models that can be used, with prices and sizes", Text: "Models that the settings name, and those known of each provider; a provider may offer more.", Out: modelFields, Array: true}}}},
 		&drf.View{Path: "ai/usage/", Name: "Usage", Description: "What was spent on language models", Methods: []drf.Method{
 			{Verb: get, Handler: s.getUsage, Doc: drf.Operation{Summary: "What was spent on models, by day, agent and model", Out: usageShape, Params: usageParams, Errors: []int{http.StatusNotFound}}}}},
 		&drf.View{Path: "ai/budgets/", Name: "Budget", Description: "What may be spent on language models", Methods: []drf.Method{

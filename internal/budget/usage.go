@@ -55,7 +55,7 @@ const (
 	maxSpan     = 366
 )
 
-// ErrSpan: the span of days cannot be reported.
+// ErrSpan says that the span of days cannot be reported.
 var ErrSpan = fault.New(fault.Invalid, "usage.span", "The first day must not be after the last one, and a report spans at most 366 days.")
 
 // Usage reports what a user spent: the actor, or for administrators anybody.

@@ -37,7 +37,7 @@ const Key = "sk-secret-key-of-the-test"
 // New makes a provider named "test" on the endpoint at url.
 type New func(url string) llm.Model
 
-// Exchanges that every vendor's folder must hold.
+// Required are the exchanges that every vendor's folder must hold.
 var Required = []string{
 	"stream", "whole", "tools", "parallel-calls", "conversation", "length", "refused", "unauthorized", "rate-limited",
 	"context-too-long", "overloaded", "error-in-stream", "cut",

@@ -187,7 +187,7 @@ func TestASlowReaderIsNoIdleProvider(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			time.Sleep(time.Minute) // in the bubble's time
+			time.Sleep(time.Minute) //nolint:forbidigo // in the bubble's time: nothing waits
 		}
 	})
 }
@@ -223,7 +223,7 @@ func TestBreakerAndFallback(t *testing.T) {
 		if got := o.ends(); got != want {
 			t.Errorf("observed %s, want %s", got, want)
 		}
-		time.Sleep(11 * time.Second) // in the bubble's time
+		time.Sleep(11 * time.Second) //nolint:forbidigo // in the bubble's time: nothing waits
 		ask(t, m, "p/m")
 		if got := len(bad.Requests()); got != 7 {
 			t.Errorf("after a while it was asked %d times in all, want one probe", got)

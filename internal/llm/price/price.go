@@ -261,7 +261,7 @@ func (t *Table) Of(model string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// ErrAmount: not an amount of dollars.
+// ErrAmount says that a text is no amount of dollars.
 var ErrAmount = errors.New("not an amount of US dollars from 0 to 1000000 with at most nine decimals")
 
 // maxUSD bounds every amount, so that sums stay far from the end of an int64.
