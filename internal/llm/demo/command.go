@@ -51,7 +51,27 @@ func command(line string, tools []llm.Tool) (llm.ToolCall, bool) {
 	if c, ok := byAction(words, tools); ok {
 		return c, true
 	}
+	if name, length := named(words, tools); name != "" {
+		if c, ok := byName(name, strings.Join(words[length:], " "), tools); ok {
+			return c, true
+		}
+	}
 	return byName(strings.ToLower(words[0]), strings.Join(words[1:], " "), tools)
+}
+
+// named finds the tool whose name the first words are, with or without its first
+// part: "create view" and "dashboard create view" are dashboard_create_view.
+func named(words []string, tools []llm.Tool) (name string, length int) {
+	for length := min(len(words), 4); length > 0; length-- {
+		said := normal(words[:length])
+		for i := range tools {
+			parts := normal(strings.Split(tools[i].Name, "_"))
+			if len(parts) > 1 && (slices.Equal(said, parts) || slices.Equal(said, parts[1:])) {
+				return tools[i].Name, length
+			}
+		}
+	}
+	return "", 0
 }
 
 // byName calls the tool with JSON, key=value pairs, or one plain text.

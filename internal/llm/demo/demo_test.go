@@ -17,6 +17,22 @@ var tools = []llm.Tool{
 	{Name: "clock", Schema: json.RawMessage(`{"type":"object"}`)},
 }
 
+// Tools with one action each are named by their words.
+func TestToolsOfOneAction(t *testing.T) {
+	t.Parallel()
+	tools := []llm.Tool{
+		{Name: "dashboard_views", Schema: json.RawMessage(`{"type":"object","properties":{"view_id":{"type":"integer"}}}`)},
+		{Name: "dashboard_create_view", Schema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`)},
+	}
+	for said, want := range map[string]string{
+		"views": `dashboard_views {}`, "dashboard views view_id=7": `dashboard_views {"view_id":7}`, "create view Sales 2026": `dashboard_create_view {"name":"Sales 2026"}`,
+	} {
+		if _, call := run(t, llm.Request{Tools: tools, Messages: []llm.Message{{Role: llm.User, Text: said}}}); call != want {
+			t.Errorf("%q: %s, want %s", said, call, want)
+		}
+	}
+}
+
 // run gives the text, and the last call as "name arguments".
 func run(t *testing.T, req llm.Request) (text, call string) {
 	t.Helper()
