@@ -428,7 +428,7 @@ func TestFailingSource(t *testing.T) {
 			b.source.fail = &widget.SourceError{Code: widget.CodeRefused, Message: "The source cannot be reached.", Detail: "dial db:5432: refused"}
 		})
 		// The waits before each try: they double, from ten seconds on, up to 15 minutes.
-		waits := []time.Duration{10, 20, 40, 80, 160, 320, 640, 900, 900}
+		waits := []int{10, 20, 40, 80, 160, 320, 640, 900, 900}
 		b.pass(time.Minute)
 		for i, wait := range waits {
 			b.refreshed(t, bob, w.ID, i+2)
@@ -436,13 +436,13 @@ func TestFailingSource(t *testing.T) {
 			if value(t, d) != 1 || !d.Stale || d.Error != "The source cannot be reached." || d.Detail != "" {
 				t.Fatalf("failure %d: %+v", i, d)
 			}
-			if next := b.stamp().Add(wait * time.Second); d.NextTry == nil || !d.NextTry.Equal(next) || d.KeepUntil.After(next) {
+			if next := b.stamp().Add(time.Duration(wait) * time.Second); d.NextTry == nil || !d.NextTry.Equal(next) || d.KeepUntil.After(next) {
 				t.Fatalf("failure %d: next try %v, want %v", i, d.NextTry, next)
 			}
 			if d := b.see(t, alice, w.ID, widget.Request{}); d.Detail != "dial db:5432: refused" {
 				t.Errorf("the owner is told %q", d.Detail)
 			}
-			b.pass(wait*time.Second - time.Second)
+			b.pass(time.Duration(wait)*time.Second - time.Second)
 			b.see(t, bob, w.ID, widget.Request{})
 			if n := b.source.count(); n != i+2 {
 				t.Fatalf("failure %d: asked %d times before the next try", i, n)

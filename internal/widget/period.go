@@ -16,7 +16,7 @@ var Periods = []string{"1d", "7d", "30d", "90d", "1y"}
 // request nor the settings name one.
 const DefaultPeriod Period = "30d"
 
-// ErrPeriod: a period that is none of Periods.
+// ErrPeriod is for a period that is none of Periods.
 var ErrPeriod = fault.New(fault.Invalid, "widget.period", "Choose one of 1d, 7d, 30d, 90d, 1y.")
 
 // ParsePeriod reads the word of a request; "" is no choice. ErrPeriod, with its

@@ -25,7 +25,7 @@ const (
 	maxForced = 10
 )
 
-// ErrSource: a source that gave no data; Message says why.
+// ErrSource is for a source that gave no data; Message says why.
 var ErrSource = fault.New(fault.Unavailable, "widget.source", msgInternal)
 
 // Queue has work done later.
@@ -147,7 +147,7 @@ func (s *Service) RefreshDue(ctx context.Context) error {
 		})
 	}
 	wait.Wait()
-	return errors.Join(append(faults, ctx.Err())...)
+	return errors.Join(errors.Join(faults...), ctx.Err())
 }
 
 func (s *Service) refreshDue(ctx context.Context, slot Slot, now time.Time) error {

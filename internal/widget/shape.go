@@ -183,7 +183,7 @@ func (s Shape) Compares(mapping json.RawMessage) bool {
 	return message == "" && m.compares()
 }
 
-// CodeShape: the frame has not the columns that the widget needs.
+// CodeShape says that the frame has not the columns that the widget needs.
 const CodeShape SourceCode = "shape"
 
 // comparison is the part of a mapping that shapes with a period before share.
