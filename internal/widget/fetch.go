@@ -184,7 +184,7 @@ func (s *Service) spread(d time.Duration, least, most float64) time.Duration {
 	if random == nil {
 		random = mathrand.Float64
 	}
-	return time.Duration(float64(d) * (least + (most-least)*random()))
+	return time.Duration(float64(d) * (least + (most-least)*random())).Truncate(time.Microsecond) // as it is stored
 }
 
 // failed writes down why there are no new data.

@@ -138,7 +138,8 @@ func (s *Service) start(q *question, forced bool, since time.Time) *flight {
 
 // answer says a result in the words of Data.
 func (s *Service) answer(actor identity.Actor, w *Widget, p Period, r *Result, now time.Time) Data {
-	d := Data{WidgetID: w.ID, From: w.Source, Data: r.Data, Error: r.Error, NextTry: r.NextTry, Period: p, Stale: !r.fresh(now)}
+	d := Data{WidgetID: w.ID, From: w.Source, Data: r.Data, Error: r.Error, NextTry: r.NextTry, Period: p,
+		Stale: !r.fresh(now) || r.Error != ""}
 	if mayRead(actor, w) {
 		d.Detail = r.Detail
 	}
