@@ -9,7 +9,7 @@ CREATE TABLE widget_epoch (
 INSERT INTO widget_epoch (id, version) VALUES (1, 1);
 
 -- moves with every write to the user's dashboard views: part of cache keys
-ALTER TABLE users ADD COLUMN views_version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE users ADD COLUMN views_version BIGINT NOT NULL DEFAULT 0;
 
 -- What sources answered: one row for each way in which a widget's data differs.
 CREATE TABLE widget_results (
