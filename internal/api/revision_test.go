@@ -70,7 +70,7 @@ func TestSharedViews(t *testing.T) {
 		}
 		for _, token := range []string{"", "no token at all"} {
 			got := b.s.Expect(b.T, http.StatusOK, token, http.MethodGet, path, "")
-			b.want(got, http.StatusOK, `"widgets":[{"id":`+fmt.Sprint(w)+`,"key":null,"name":"Private","widget_type":"stats","description":"","data":{"value":42},`)
+			b.want(got, http.StatusOK, `"widgets":[{"instance_id":"w0","id":`+fmt.Sprint(w)+`,"key":null,"name":"Private","widget_type":"stats","description":"","data":{"value":42},`)
 			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"} {
 				if got.Header.Get(name) != want {
 					b.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
