@@ -17,6 +17,7 @@ FUZZTIME  ?= 10s
 # The services of test-postgres.
 TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable
 TEST_REDIS_URL    ?= redis://127.0.0.1:6379/0
+TEST_MYSQL_URL    ?=
 
 # No C compiler is needed, except for the race detector.
 export CGO_ENABLED := 0
@@ -39,15 +40,15 @@ run: ## Start the server on http://localhost:8000, with everything in ./data
 
 .PHONY: test
 test: ## Run the tests: SQLite, memory, nothing else needed
-	@env -u TEST_DATABASE_URL -u TEST_REDIS_URL go test $(TESTFLAGS) $(PKG)
+	@env -u TEST_DATABASE_URL -u TEST_REDIS_URL -u TEST_MYSQL_URL go test $(TESTFLAGS) $(PKG)
 
 .PHONY: test-race
 test-race: ## The same with the race detector (needs a C compiler)
-	@env -u TEST_DATABASE_URL -u TEST_REDIS_URL CGO_ENABLED=1 go test -race $(TESTFLAGS) $(PKG)
+	@env -u TEST_DATABASE_URL -u TEST_REDIS_URL -u TEST_MYSQL_URL CGO_ENABLED=1 go test -race $(TESTFLAGS) $(PKG)
 
 .PHONY: test-postgres
-test-postgres: ## The same on PostgreSQL and Redis at TEST_DATABASE_URL and TEST_REDIS_URL
-	@TEST_DATABASE_URL='$(TEST_DATABASE_URL)' TEST_REDIS_URL='$(TEST_REDIS_URL)' go test $(TESTFLAGS) $(PKG)
+test-postgres: ## The same on PostgreSQL and Redis at TEST_DATABASE_URL and TEST_REDIS_URL, and MariaDB at TEST_MYSQL_URL if given
+	@TEST_DATABASE_URL='$(TEST_DATABASE_URL)' TEST_REDIS_URL='$(TEST_REDIS_URL)' TEST_MYSQL_URL='$(TEST_MYSQL_URL)' go test $(TESTFLAGS) $(PKG)
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10s)

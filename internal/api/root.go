@@ -9,7 +9,7 @@ import (
 )
 
 // rootLinks are what the root lists: the guide's resources first, as recorded.
-var rootLinks = []string{"themes", "dashboard/views", "widgets", "ai/agents", "dashboard/layout", "user/preferences", "notifications", "auth/me", "auth/sessions", "auth/api-keys", "users"}
+var rootLinks = []string{"themes", "dashboard/views", "widgets", "ai/agents", "dashboard/layout", "user/preferences", "notifications", "auth/me", "auth/sessions", "auth/api-keys", "users", "datasources"}
 
 func (s *Server) rootView() *drf.View {
 	return &drf.View{Path: "", Name: "Api Root", Tag: "root", Description: "The default basic root view for DefaultRouter", Methods: []drf.Method{

@@ -36,6 +36,7 @@ func (s *Server) views() []*drf.View {
 	views = append(views, s.themeViews()...)
 	views = append(views, s.dashboardViews()...)
 	views = append(views, s.widgetViews()...)
+	views = append(views, s.datasourceViews()...)
 	views = append(views, s.agentViews()...)
 	views = append(views, s.moneyViews()...)
 	views = append(views, s.eventViews()...)
@@ -200,6 +201,25 @@ func (s *Server) widgetViews() []*drf.View {
 		&drf.View{Path: "widgets/{id}/config/", Name: "Config", Description: "The user's settings of a widget", Methods: []drf.Method{
 			{Verb: get, Handler: s.widgetConfig, Doc: drf.Operation{Summary: "The own settings of a widget", Example: `{"config":{"limit":10}}`}},
 			{Verb: put, Handler: s.putWidgetConfig, Doc: drf.Operation{Summary: "Change the own settings of a widget", In: widgetConfigFields, Example: `{"config":{"limit":10}}`}}}},
+	)
+}
+
+func (s *Server) datasourceViews() []*drf.View {
+	problem := []int{http.StatusForbidden, http.StatusConflict}
+	return tagged("datasources",
+		&drf.View{Path: "datasources/", Name: "Datasource List", Permit: adminOnly, Metadata: datasourceFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.listDatasources, Doc: drf.Operation{Summary: "The data sources", Out: datasourceFields, List: true, Params: drf.ListParams(datasourceOrderings, "name and description", datasourceFilters), Errors: []int{http.StatusForbidden}}},
+			{Verb: post, Handler: s.createDatasource, Doc: drf.Operation{Summary: "Register a data source", Text: "Which fields count depends on the kind. A database role that can do more than read is refused unless `confirm_privileged` says so.", In: datasourceFields, Out: datasourceFields, Status: http.StatusCreated, Errors: []int{http.StatusForbidden}}}}},
+		&drf.View{Path: "datasources/{id}/", Name: "Datasource Instance", Permit: adminOnly, Metadata: datasourceFields, Methods: []drf.Method{
+			{Verb: get, Handler: s.retrieveDatasource, Doc: drf.Operation{Summary: "A data source", Out: datasourceFields, Errors: []int{http.StatusForbidden}}},
+			{Verb: patch, Handler: s.patchDatasource, Doc: drf.Operation{Summary: "Change a data source", In: datasourceFields, PartialIn: true, Out: datasourceFields, Errors: problem}},
+			{Verb: delete, Handler: s.deleteDatasource, Doc: drf.Operation{Summary: "Delete a data source that no widget shows", Errors: problem}}}},
+		&drf.View{Path: "datasources/{id}/test/", Name: "Test", Permit: adminOnly, Description: "Connect and say what fails", Methods: []drf.Method{
+			{Verb: post, Handler: s.testDatasource, Doc: drf.Operation{Summary: "Test a data source", Text: "Answers 200 whatever comes of it. `error.code` is one of settings, dns, blocked, refused, unreachable, timeout, tls, auth, database, permission, privileged, response, too_large.", Errors: []int{http.StatusForbidden},
+				Example: `{"ok":false,"server":"","privileges":[],"took_ms":4,"error":{"code":"auth","message":"The data source does not accept its credentials.","detail":"password authentication failed for user \"reader\" (SQLSTATE 28P01)"}}`}}}},
+		&drf.View{Path: "datasources/{id}/preview/", Name: "Preview", Permit: adminOnly, Description: "Run a query and show what comes", Methods: []drf.Method{
+			{Verb: post, Handler: s.previewDatasource, Doc: drf.Operation{Summary: "Run a query on a data source", In: previewFields, Errors: []int{http.StatusForbidden, http.StatusBadGateway, http.StatusGatewayTimeout},
+				Example: `{"columns":[{"name":"day","type":"time"},{"name":"orders","type":"integer"}],"rows":[["2026-01-31T00:00:00Z",42]],"truncated":false,"took_ms":7}`}}}},
 	)
 }
 

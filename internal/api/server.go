@@ -19,6 +19,7 @@ import (
 	"github.com/bdash/bdash/internal/budget"
 	"github.com/bdash/bdash/internal/cache"
 	"github.com/bdash/bdash/internal/dashboard"
+	"github.com/bdash/bdash/internal/datasource"
 	"github.com/bdash/bdash/internal/drf"
 	"github.com/bdash/bdash/internal/identity"
 	"github.com/bdash/bdash/internal/job"
@@ -39,6 +40,7 @@ type Server struct {
 	Dashboards  *dashboard.Service
 	Preferences *preference.Service
 	Widgets     *widget.Service
+	Datasources *datasource.Service
 	Agents      *agent.Service
 	Models      Models
 	Budgets     *budget.Service

@@ -232,8 +232,15 @@ func (a *App) wire(opts Options) error {
 	accounts.Events = tell
 	preferences := &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now}
 	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now, Events: tell}
+	datasources, err := a.datasources(fallbacks)
+	if err != nil {
+		return err
+	}
+	if opts.Sources == nil {
+		opts.Sources = datasources
+	}
 	widgets := a.newWidgets(accounts, preferences, notes, opts.Sources)
-	widgets.Events = tell
+	widgets.Datasources, widgets.Events = datasources, tell
 	views := &sqlstore.Dashboards{DB: a.DB}
 	agents := &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now}
 	a.API = &api.Server{
@@ -250,6 +257,7 @@ func (a *App) wire(opts Options) error {
 		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now, Events: tell},
 		Preferences: preferences,
 		Widgets:     widgets,
+		Datasources: datasources,
 		Agents:      agents,
 		Audit:       &audit.Service{Store: &sqlstore.Audit{DB: a.DB}, Now: a.now},
 		Notify:      notes,
@@ -272,7 +280,6 @@ func (a *App) wire(opts Options) error {
 	if err := a.wireModels(opts); err != nil {
 		return err
 	}
-	var err error
 	if a.API.Runs, err = a.newRunner(opts, agents, notes); err != nil {
 		return err
 	}

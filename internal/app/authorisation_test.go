@@ -143,6 +143,14 @@ var matrix = []line{
 	{call: "GET widgets/{id}/config/", object: "public widget", ok: 200, who: reads, foreign: reads},
 	{call: "PUT widgets/{id}/config/", object: "public widget", ok: 200, who: writes, body: `{"config":{}}`, foreign: writes},
 
+	{call: "GET datasources/", ok: 200, who: admins},
+	{call: "POST datasources/", ok: 201, who: admins, body: `{"name":"{new}","kind":"http","url":"http://127.0.0.1:9/"}`},
+	{call: "GET datasources/{id}/", object: "data source", ok: 200, who: admins, foreign: "none"},
+	{call: "PATCH datasources/{id}/", object: "data source", ok: 200, who: admins, body: `{"description":"x"}`, foreign: "none"},
+	{call: "DELETE datasources/{id}/", object: "data source", ok: 204, who: admins, foreign: "none"},
+	{call: "POST datasources/{id}/test/", object: "data source", ok: 200, who: admins, foreign: "none"},
+	{call: "POST datasources/{id}/preview/", object: "data source", ok: 502, who: admins, body: `{"query":{}}`, foreign: "none"},
+
 	{call: "GET ai/agents/", ok: 200, who: reads},
 	{call: "POST ai/agents/", ok: 201, who: writes, body: `{"name":"a","agent_type":"custom","system_prompt":"x"}`},
 	{call: "GET ai/agents/conversations/", ok: 200, who: reads},
@@ -190,6 +198,7 @@ var optionsOf = map[string]who{
 	"auth/api-keys/": byHand, "auth/api-keys/{id}/": byHand,
 	"auth/ticket/": byHand, "share/{token}/": anyone, "users/": admins, "users/{id}/": admins, "audit/": admins, "audit/export/": admins, "users/online/": admins,
 	"ai/agents/{id}/chat/": "401 + + + 401 403 + + + +", "ai/runs/{id}/approve/": "401 + + + 401 403 403 403 403 403",
+	"datasources/": admins, "datasources/{id}/": admins, "datasources/{id}/test/": admins, "datasources/{id}/preview/": admins,
 }
 
 // statuses spells w out, one for each actor.
@@ -243,7 +252,8 @@ func TestAuthorisationIsComplete(t *testing.T) {
 // missing object.
 func TestAuthorisation(t *testing.T) {
 	t.Parallel()
-	apptest.Each(t, apptest.Options{}, func(t *testing.T, s *apptest.Server) {
+	// Nothing listens on the port "discard": data sources are there, and refuse.
+	apptest.Each(t, apptest.Options{Env: []string{"OUTBOUND_ALLOW=127.0.0.1:9"}}, func(t *testing.T, s *apptest.Server) {
 		for _, l := range matrix {
 			t.Run(strings.TrimSpace(l.call+" "+l.object), func(t *testing.T) {
 				t.Parallel()

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/bdash/bdash/internal/agent"
 	"github.com/bdash/bdash/internal/app/apptest"
 	"github.com/bdash/bdash/internal/dashboard"
+	"github.com/bdash/bdash/internal/datasource"
 	"github.com/bdash/bdash/internal/identity"
 	"github.com/bdash/bdash/internal/job"
 	"github.com/bdash/bdash/internal/mail"
@@ -139,6 +141,12 @@ var objects = map[string]object{
 	"shared link":    {strings.Repeat("x", 43), func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addShare(t, s, p).Token }},
 	"private widget": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addWidget(t, s, p, false) }},
 	"public widget":  {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string { return addWidget(t, s, p, true) }},
+	"data source": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
+		made, err := s.App.API.Datasources.Store.Create(t.Context(), datasource.Datasource{
+			Name: rand.Text(), Kind: widget.SourceHTTP, Settings: datasource.Settings{URL: "http://127.0.0.1:9/"}, CreatedBy: p.ID,
+		})
+		return idOf(t, made.ID, err)
+	}},
 	"agent": {missingID, func(t *testing.T, s *apptest.Server, p apptest.Person) string {
 		made, err := s.App.API.Agents.Create(t.Context(), p.Actor(), agent.Draft{Name: new("A"), AgentType: new("custom"), SystemPrompt: new("x")})
 		return idOf(t, made.ID, err)

@@ -18,10 +18,10 @@ const module = "github.com/bdash/bdash/"
 // a package named in its own exceptions.
 var layers = [][]string{
 	{"app", "app/apptest"},
-	{"api", "gateway", "agent/tool", "sqlstore", "sqlstore/sqltest", "djangoimport", "llm/openai", "llm/anthropic", "backup"},              // adapters
-	{"account", "auth", "theme", "dashboard", "preference", "widget", "agent", "notify", "audit", "budget"},                                // rooms
-	{"job", "cache", "throttle", "mail", "realtime", "llm/models", "llm/demo", "password", "palette", "jsonschema", "config", "telemetry"}, // engines
-	{"llm/wire", "llm/tokens", "llm/price", "llm/script"},                                                                                  // over the words for models
+	{"api", "gateway", "agent/tool", "sqlstore", "sqlstore/sqltest", "djangoimport", "widget/source", "llm/openai", "llm/anthropic", "backup"},                 // adapters
+	{"account", "auth", "theme", "dashboard", "preference", "widget", "datasource", "agent", "notify", "audit", "budget"},                                      // rooms
+	{"job", "cache", "throttle", "mail", "realtime", "llm/models", "llm/demo", "password", "palette", "jsonschema", "config", "telemetry", "outbound", "seal"}, // engines
+	{"llm/wire", "llm/tokens", "llm/price", "llm/script"}, // over the words for models
 	{"llm"},
 	{"fault", "identity", "page", "drf", "peer"}, // leaves
 }
@@ -30,6 +30,7 @@ var layers = [][]string{
 var allowed = map[string]string{
 	"auth -> account":              "a session belongs to a user: the standing exception",
 	"agent -> budget":              "a turn is paid from a budget",
+	"datasource -> widget":         "a data source gives a widget's frame, in its words",
 	"app/apptest -> app":           "the test bundle starts the application",
 	"sqlstore/sqltest -> sqlstore": "the test bundle opens the store",
 	"djangoimport -> sqlstore":     "an import writes tables that rooms have no words for",
@@ -44,9 +45,11 @@ var owners = map[string][]string{
 	"github.com/riverqueue/river":           {"job"},
 	"github.com/maypok86/otter/v2":          {"cache"},
 	"github.com/redis/rueidis":              {"cache"},
-	"github.com/jackc/pgx/v5":               {"sqlstore", "sqlstore/db", "sqlstore/sqltest", "job", "djangoimport"},
-	"modernc.org/sqlite":                    {"sqlstore", "djangoimport", "job"},
-	"database/sql":                          {"sqlstore", "job", "djangoimport"},
+	"github.com/jackc/pgx/v5":               {"sqlstore", "sqlstore/db", "sqlstore/sqltest", "job", "djangoimport", "widget/source"},
+	"modernc.org/sqlite":                    {"sqlstore", "djangoimport", "job", "widget/source"},
+	"database/sql":                          {"sqlstore", "job", "djangoimport", "widget/source"},
+	"github.com/go-sql-driver/mysql":        {"widget/source"},
+	"github.com/jmespath-community":         {"widget/source"},
 	"github.com/golang-jwt/jwt/v5":          {"auth"},
 	"github.com/wneessen/go-mail":           {"mail"},
 	"github.com/alecthomas/kong":            {"app"},
@@ -61,7 +64,7 @@ var owners = map[string][]string{
 	"github.com/centrifugal":                {"realtime"},
 	"github.com/gorilla/websocket":          {"realtime"},
 	// realtime exports handlers: a stream is one with its connection.
-	"net/http": {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle", "realtime", "llm/wire", "llm/openai", "llm/anthropic"},
+	"net/http": {"api", "gateway", "drf", "peer", "app", "app/apptest", "oracle", "realtime", "llm/wire", "llm/openai", "llm/anthropic", "outbound", "widget/source"},
 }
 
 type listed struct {

@@ -17,6 +17,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -65,6 +66,9 @@ type Config struct {
 	ThrottleDocs       Rate         `env:"THROTTLE_DOCS" default:"60/min" empty:"off" group:"Limits" doc:"Requests per address for the API schema and its pages; off when set to nothing." want:"a number and a period, such as 60/min, or nothing to turn it off"`
 
 	AuditRetentionDays int `env:"AUDIT_RETENTION_DAYS" default:"365" range:"1-36500" group:"Limits" doc:"How long entries of the audit record are kept, in days." want:"a whole number of days from 1 to 36500, such as 365"`
+
+	OutboundAllow []OutboundRule `env:"OUTBOUND_ALLOW" group:"Data sources" doc:"Networks and ports that data sources may be at besides public addresses, separated by commas: network:port, * for every port. Without it nothing in a private network can be connected to." want:"networks with ports separated by commas, such as 10.1.0.0/16:5432,127.0.0.1:*,[fd00::]/8:443"`
+	DatasourceDir string         `env:"DATASOURCE_DIR" group:"Data sources" doc:"Folder whose SQLite files can be data sources; DATA_DIR/datasources when empty."`
 
 	DatabaseURL SecretURL `env:"DATABASE_URL" group:"Database and cache" doc:"sqlite://PATH or postgres://user:password@host:port/name; overrides the DB_ settings. sqlite://data/app.db is relative, sqlite:///var/app.db absolute."`
 	DBEngine    Engine    `env:"DB_ENGINE" default:"sqlite" group:"Database and cache" doc:"sqlite or postgresql; Django's paths, such as django.db.backends.postgresql, are understood."`
@@ -145,6 +149,14 @@ func (c Config) Level() slog.Level {
 	default:
 		return slog.LevelInfo
 	}
+}
+
+// DatasourceFolder is where SQLite files for data sources are looked for.
+func (c Config) DatasourceFolder() string {
+	if c.DatasourceDir != "" {
+		return c.DatasourceDir
+	}
+	return filepath.Join(c.DataDir, "datasources")
 }
 
 // AllowedOrigins lists the origins that browsers may call from: FRONTEND_URL

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -341,6 +342,24 @@ func TestGiven(t *testing.T) {
 	} {
 		if got := cfg.Given(name); got != want {
 			t.Errorf("Given(%q) = %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestOutboundAllow(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.1.0.0/16:5432": "10.1.0.0/16 5432", "127.0.0.1:*": "127.0.0.1/32 0", "[fd00::]/8:443": "fd00::/8 443", "[::1]:5432": "::1/128 5432",
+		" 10.1.2.3/16:1": "10.1.0.0/16 1", "10.0.0.0/8": "", "10.0.0.0/8:0": "", "10.0.0.0/8:65536": "", "::1:5432": "", "db:5432": "", "*:5432": "", "": "",
+		"[::1:5432": "", "10.0.0.0/33:1": "",
+	} {
+		var r config.OutboundRule
+		got := ""
+		if err := r.UnmarshalText([]byte(text)); err == nil {
+			got = r.Prefix.String() + " " + strconv.Itoa(int(r.Port))
+		}
+		if got != want {
+			t.Errorf("%q = %q, want %q", text, got, want)
 		}
 	}
 }

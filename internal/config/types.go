@@ -190,6 +190,34 @@ func (p *Prefix) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// OutboundRule opens a network and a port to data sources; Port 0 is every port.
+type OutboundRule struct {
+	Prefix netip.Prefix
+	Port   uint16
+}
+
+// UnmarshalText reads 10.0.0.0/8:5432, 127.0.0.1:*, [::1]:5432 or [fd00::]/8:443.
+func (r *OutboundRule) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	at := strings.LastIndexByte(s, ':')
+	if at < 0 || strings.Contains(s, "[") != strings.Contains(s, "]") || strings.Count(s, ":") > 1 && !strings.HasPrefix(s, "[") {
+		return errWant
+	}
+	var p Prefix
+	if err := p.UnmarshalText([]byte(strings.NewReplacer("[", "", "]", "").Replace(s[:at]))); err != nil {
+		return err
+	}
+	port := uint64(0)
+	if s[at+1:] != "*" {
+		var err error
+		if port, err = strconv.ParseUint(s[at+1:], 10, 16); err != nil || port == 0 {
+			return errWant
+		}
+	}
+	*r = OutboundRule{Prefix: p.Prefix, Port: uint16(port)}
+	return nil
+}
+
 // Size is a number of bytes.
 type Size int64
 

@@ -37,7 +37,7 @@ func (q *Queries) DatasourceByID(ctx context.Context, id int64) (Datasource, err
 }
 
 const datasourcesNotSealedBy = `-- name: DatasourcesNotSealedBy :many
-SELECT id, secrets, version FROM datasources
+SELECT id, name, description, kind, settings, secrets, secrets_key, editors_allowed, privileged, version, created_by, search_text, created_at, updated_at FROM datasources
 WHERE secrets_key <> $1 AND secrets <> '' AND id > $2
 ORDER BY id LIMIT $3
 `
@@ -48,23 +48,32 @@ type DatasourcesNotSealedByParams struct {
 	UpTo       int32
 }
 
-type DatasourcesNotSealedByRow struct {
-	ID      int64
-	Secrets string
-	Version int64
-}
-
 // Those that a former SECRET_KEY sealed, in portions.
-func (q *Queries) DatasourcesNotSealedBy(ctx context.Context, arg DatasourcesNotSealedByParams) ([]DatasourcesNotSealedByRow, error) {
+func (q *Queries) DatasourcesNotSealedBy(ctx context.Context, arg DatasourcesNotSealedByParams) ([]Datasource, error) {
 	rows, err := q.db.Query(ctx, datasourcesNotSealedBy, arg.SecretsKey, arg.After, arg.UpTo)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []DatasourcesNotSealedByRow{}
+	items := []Datasource{}
 	for rows.Next() {
-		var i DatasourcesNotSealedByRow
-		if err := rows.Scan(&i.ID, &i.Secrets, &i.Version); err != nil {
+		var i Datasource
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.Kind,
+			&i.Settings,
+			&i.Secrets,
+			&i.SecretsKey,
+			&i.EditorsAllowed,
+			&i.Privileged,
+			&i.Version,
+			&i.CreatedBy,
+			&i.SearchText,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -226,15 +235,4 @@ func (q *Queries) UpdateDatasource(ctx context.Context, arg UpdateDatasourcePara
 		&i.UpdatedAt,
 	)
 	return i, err
-}
-
-const widgetsOfDatasource = `-- name: WidgetsOfDatasource :one
-SELECT count(*) FROM widgets WHERE datasource_id = $1
-`
-
-func (q *Queries) WidgetsOfDatasource(ctx context.Context, datasourceID *int64) (int64, error) {
-	row := q.db.QueryRow(ctx, widgetsOfDatasource, datasourceID)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
 }

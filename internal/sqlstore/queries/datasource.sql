@@ -20,12 +20,9 @@ RETURNING *;
 -- name: DeleteDatasource :execrows
 DELETE FROM datasources WHERE id = @id;
 
--- name: WidgetsOfDatasource :one
-SELECT count(*) FROM widgets WHERE datasource_id = @datasource_id;
-
 -- Those that a former SECRET_KEY sealed, in portions.
 -- name: DatasourcesNotSealedBy :many
-SELECT id, secrets, version FROM datasources
+SELECT * FROM datasources
 WHERE secrets_key <> @secrets_key AND secrets <> '' AND id > @after
 ORDER BY id LIMIT @up_to;
 
