@@ -146,6 +146,11 @@ func (s *Server) dashboardViews() []*drf.View {
 				Params: []drf.Param{{Name: "to", Integer: true, Text: "The other revision; the present one if not given."}}}}}},
 		&drf.View{Path: "dashboard/views/{id}/revisions/{number}/restore/", Name: "Restore", Params: revisionParams, Methods: []drf.Method{
 			{Verb: post, Handler: s.restoreRevision, Doc: drf.Operation{Summary: "Restore a saved state", Text: "Makes a new revision: what was saved since stays.", In: restoreFields, PartialIn: true, Out: viewFields}}}},
+		&drf.View{Path: "dashboard/views/{id}/export/", Name: "Export", Description: "A view with its widgets and theme, to take along", Methods: []drf.Method{
+			{Verb: get, Handler: s.exportView, Doc: drf.Operation{Summary: "Export a view", Text: "With the widgets of its layout that the user sees, and the active theme. What data sources are asked stays behind.", Out: bundleFields}}}},
+		&drf.View{Path: "dashboard/views/import/", Name: "Import", Description: "Make a view of an exported one", Methods: []drf.Method{
+			{Verb: post, Handler: s.importView, Doc: drf.Operation{Summary: "Import a view", Text: "Widgets that are not here are made: private, without keys, and without data sources. Items that name an unknown widget are left out and told. All is made, or nothing; with `dry_run` nothing.",
+				InExample: bundleExample, Example: planExample, Status: http.StatusCreated, Errors: []int{http.StatusForbidden}}}}},
 		&drf.View{Path: "dashboard/views/{id}/share/", Name: "Share", Metadata: shareFields, Methods: []drf.Method{
 			{Verb: get, Handler: s.listShares, Doc: drf.Operation{Summary: "The links to a view", Out: shareFields, Array: true}},
 			{Verb: post, Handler: s.createShare, Doc: drf.Operation{Summary: "Make a link to a view", Text: "Whoever has it sees the view and its data as the owner does, without widgets whose query asks who is looking. The token is shown this once and stored hashed.", In: shareFields, Out: newShareFields, Status: http.StatusCreated, Errors: []int{http.StatusConflict}}}}},

@@ -243,6 +243,7 @@ func (a *App) wire(opts Options) error {
 	widgets.Datasources, widgets.Events = datasources, tell
 	views := &sqlstore.Dashboards{DB: a.DB}
 	agents := &agent.Service{Store: &sqlstore.Agents{DB: a.DB}, Now: a.now}
+	themes := &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now, Events: tell}
 	a.API = &api.Server{
 		Accounts: accounts,
 		Auth: &auth.Service{
@@ -253,8 +254,11 @@ func (a *App) wire(opts Options) error {
 				VerificationRequired: cfg.EmailVerification == config.VerificationRequired,
 			},
 		},
-		Themes:      &theme.Service{Store: &sqlstore.Themes{DB: a.DB}, Now: a.now, Events: tell},
-		Dashboards:  &dashboard.Service{Store: views, Shares: views, Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now, Events: tell},
+		Themes: themes,
+		Dashboards: &dashboard.Service{
+			Store: views, Shares: views, Imports: views, Neighbours: neighbours{widgets, themes},
+			Widgets: catalog{widgets}, Data: catalog{widgets}, Now: a.now, Events: tell,
+		},
 		Preferences: preferences,
 		Widgets:     widgets,
 		Datasources: datasources,

@@ -122,6 +122,9 @@ type Service struct {
 	Widgets Widgets
 	// Data is what shared views show; nil shows none.
 	Data SharedData
+	// Imports and Neighbours are needed for bundles.
+	Imports    ImportStore
+	Neighbours Neighbours
 	// Events is told of changes; nil tells nobody.
 	Events Events
 	Now    func() time.Time

@@ -31,6 +31,11 @@ func TestListsAreServedByAnIndex(t *testing.T) {
 		"sweep":           "SELECT id FROM sessions WHERE expires_at < '2026-01-01' ORDER BY expires_at LIMIT 20",
 		"active theme":    "SELECT id FROM themes WHERE user_id = 1 AND is_active",
 		"active view":     "SELECT id FROM dashboard_views WHERE user_id = 1 AND is_active",
+		"revisions":       "SELECT number FROM view_revisions WHERE view_id = 1 ORDER BY number DESC LIMIT 20",
+		"old revisions":   "SELECT id FROM view_revisions WHERE surplus AND created_at < '2026-01-01' ORDER BY created_at LIMIT 20",
+		"shares":          "SELECT id FROM view_shares WHERE view_id = 1 ORDER BY created_at DESC, id DESC LIMIT 1000",
+		"old shares":      "SELECT id FROM view_shares WHERE expires_at < '2026-01-01' ORDER BY expires_at LIMIT 20",
+		"a share":         "SELECT id FROM view_shares WHERE hash = 'x'",
 		"unread":          "SELECT count(*) FROM notifications WHERE user_id = 1 AND read_at IS NULL",
 	}
 	sqltest.Each(t, func(t *testing.T, d *sqlstore.DB) {

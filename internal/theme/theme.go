@@ -144,13 +144,23 @@ func (s *Service) Active(ctx context.Context, actor identity.Actor) (Theme, erro
 
 // Create stores a new theme. ErrNameTaken; a field fault of the colours.
 func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Theme, error) {
+	t, err := s.Prepare(actor, d)
+	if err != nil {
+		return Theme{}, err
+	}
+	created, err := s.Store.Create(ctx, t)
+	return s.tell(ctx, Created, created, err)
+}
+
+// Prepare is the theme that Create would store, unless something is wrong with
+// its colours. Nothing is stored.
+func (s *Service) Prepare(actor identity.Actor, d Draft) (Theme, error) {
 	now := s.now()
 	t := Theme{UserID: actor.UserID, Colors: json.RawMessage("{}"), BorderRadius: "0.5rem", CreatedAt: now}
 	if err := s.apply(&t, d, now); err != nil {
 		return Theme{}, err
 	}
-	created, err := s.Store.Create(ctx, t)
-	return s.tell(ctx, Created, created, err)
+	return t, nil
 }
 
 // Update changes a theme. ErrNotFound, ErrNameTaken, ErrBuiltIn; a field fault

@@ -184,6 +184,16 @@ func (s *Service) Known(ctx context.Context, actor identity.Actor, ids []int64, 
 // Create stores a new widget of the actor. ErrInactive, ErrKeyTaken; a field
 // fault of key, config_schema, is_public, or of what feeds it.
 func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Widget, error) {
+	w, err := s.Prepare(ctx, actor, d)
+	if err != nil {
+		return Widget{}, err
+	}
+	return s.Store.Create(ctx, w)
+}
+
+// Prepare is the widget that Create would store, unless something is wrong with
+// it: errors of Create, but ErrKeyTaken. Nothing is stored.
+func (s *Service) Prepare(ctx context.Context, actor identity.Actor, d Draft) (Widget, error) {
 	if actor.Status != identity.Active {
 		return Widget{}, ErrInactive
 	}
@@ -197,7 +207,7 @@ func (s *Service) Create(ctx context.Context, actor identity.Actor, d Draft) (Wi
 	if err := apply(&w, actor, d, problems, now); err != nil {
 		return Widget{}, err
 	}
-	return s.Store.Create(ctx, w)
+	return w, nil
 }
 
 // Writable is a widget that the actor may change and delete, and store data

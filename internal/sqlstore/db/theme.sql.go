@@ -141,6 +141,47 @@ func (q *Queries) MoveThemes(ctx context.Context, id int64) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const sameTheme = `-- name: SameTheme :one
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes
+WHERE user_id = $1 AND name = $2 AND color_mode = $3 AND colors = $4 AND border_radius = $5
+`
+
+type SameThemeParams struct {
+	UserID       int64
+	Name         string
+	ColorMode    string
+	Colors       string
+	BorderRadius string
+}
+
+func (q *Queries) SameTheme(ctx context.Context, arg SameThemeParams) (Theme, error) {
+	row := q.db.QueryRow(ctx, sameTheme,
+		arg.UserID,
+		arg.Name,
+		arg.ColorMode,
+		arg.Colors,
+		arg.BorderRadius,
+	)
+	var i Theme
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.Name,
+		&i.Description,
+		&i.ColorMode,
+		&i.Colors,
+		&i.Palettes,
+		&i.BorderRadius,
+		&i.IsActive,
+		&i.IsDefault,
+		&i.SourceID,
+		&i.SearchText,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const themeByID = `-- name: ThemeByID :one
 SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes WHERE id = $1 AND user_id = $2
 `

@@ -10,6 +10,10 @@ SELECT * FROM themes WHERE user_id = @user_id AND source_id = @source_id;
 -- name: ThemeNames :many
 SELECT name FROM themes WHERE user_id = @user_id;
 
+-- name: SameTheme :one
+SELECT * FROM themes
+WHERE user_id = @user_id AND name = @name AND color_mode = @color_mode AND colors = @colors AND border_radius = @border_radius;
+
 -- Every write to a user's themes begins with this: it takes the row's lock and
 -- moves the version that is part of cache keys.
 -- name: MoveThemes :execrows
