@@ -261,7 +261,7 @@ func (t *turn) answer(ctx context.Context, step *Step) error {
 	for _, tool := range t.r.Tools.For(t.agent) {
 		tools[tool.Name] = tool
 	}
-	var run []todo
+	var run []runnable
 	var asks []Ask
 	for _, c := range step.Calls {
 		tool, ok := tools[c.Tool]
@@ -278,7 +278,7 @@ func (t *turn) answer(ctx context.Context, step *Step) error {
 				asks = append(asks, Ask{CallID: c.ID, Tool: c.Tool, Arguments: c.Arguments, Hash: hashOf(c.Tool, c.Arguments)})
 			}
 		default:
-			run = append(run, todo{c, tool})
+			run = append(run, runnable{c, tool})
 		}
 		if err != nil {
 			return err
@@ -314,14 +314,14 @@ func (t *turn) refuseUnattended(ctx context.Context, c Call) error {
 	return t.refuse(ctx, c, "This call needs the approval of the user, who cannot be asked here. It was not made. The user was notified.")
 }
 
-// todo is a call that may run.
-type todo struct {
+// runnable is a call that may run.
+type runnable struct {
 	call Call
 	tool Tool
 }
 
 // perform runs calls at the same time; each is answered when it is done.
-func (t *turn) perform(ctx context.Context, calls []todo) error {
+func (t *turn) perform(ctx context.Context, calls []runnable) error {
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(parallelCalls)
@@ -388,7 +388,7 @@ func (t *turn) decided(ctx context.Context) error {
 	for _, tool := range t.r.Tools.For(t.agent) {
 		tools[tool.Name] = tool
 	}
-	var run []todo
+	var run []runnable
 	for _, c := range t.log.Open() {
 		state := states[c.ID]
 		yes := state == CallApproved && hashOf(c.Tool, c.Arguments) == c.Hash
@@ -402,7 +402,7 @@ func (t *turn) decided(ctx context.Context) error {
 		case !known:
 			err = t.refuse(ctx, c, "The agent may not use this tool any more.")
 		default:
-			run = append(run, todo{c, tool})
+			run = append(run, runnable{c, tool})
 		}
 		if err != nil {
 			return err

@@ -188,8 +188,8 @@ func (s *Server) wholeAnswer(w http.ResponseWriter, r *drf.Request, tail *agent.
 	_ = control.SetWriteDeadline(time.Now().Add(streamWrite))
 	switch {
 	case ctx.Err() != nil:
-		return nil // nobody is there to answer
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, agent.ErrPaused):
+		return gone(err)
+	case !errors.Is(err, io.EOF) && !errors.Is(err, agent.ErrPaused):
 		return err
 	}
 	run := tail.Run()
@@ -208,7 +208,7 @@ func (s *Server) wholeAnswer(w http.ResponseWriter, r *drf.Request, tail *agent.
 	})
 }
 
-// drain reads a log to its end; the error says why it ended.
+// drain reads a log to its end; the error, never nil, says why it ended.
 func drain(ctx context.Context, tail *agent.Tail, log *agent.Log) error {
 	for {
 		events, err := tail.Next(ctx)

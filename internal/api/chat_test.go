@@ -185,7 +185,7 @@ func TestResume(t *testing.T) {
 		path := newAgent(t, s, bob.Access, "")
 		first := openStream(t, s, bob.Access, http.MethodPost, path+"chat/", `{"message":"x"}`)
 		words <- "one "
-		last := 0
+		var last int
 		for {
 			e, ok := first.next(t)
 			if !ok {

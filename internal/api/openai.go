@@ -349,7 +349,7 @@ func (c *completion) whole(w http.ResponseWriter) error {
 	_ = control.SetWriteDeadline(time.Now().Add(streamWrite))
 	switch {
 	case ctx.Err() != nil:
-		return nil // nobody is there to answer
+		return gone(err)
 	case !errors.Is(err, io.EOF):
 		return err
 	case log.End == nil || log.End.Status == agent.Failed:
@@ -398,13 +398,12 @@ func (c *completion) stream(w http.ResponseWriter) error {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return gone(err)
 		case err != nil && out == nil:
 			return err
 		case err != nil:
 			out.add(0, (&openAIError{kind: "server_error", message: "The stream was ended."}).body())
-			_ = out.flush()
-			return nil
+			return gone(out.flush())
 		}
 		for i := range events {
 			e := &events[i]
@@ -424,7 +423,7 @@ func (c *completion) stream(w http.ResponseWriter) error {
 		}
 		if out != nil {
 			if err := out.flush(); err != nil {
-				return nil // the client is gone
+				return gone(err)
 			}
 		}
 	}
@@ -446,8 +445,7 @@ func (c *completion) end(out *sse, open func() *sse, e *agent.Event) error {
 		}
 	}
 	out.add(0, []byte("[DONE]"))
-	_ = out.flush() // nothing is left to do for a client that is gone
-	return nil
+	return gone(out.flush())
 }
 
 func (c *completion) delta(out *sse, delta, finish string) {

@@ -90,3 +90,6 @@ func lastEventID(r *drf.Request) int {
 	}
 	return n
 }
+
+// gone is what a client that went away is answered: nothing, which is no error.
+func gone(error) error { return nil }

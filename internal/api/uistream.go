@@ -221,7 +221,7 @@ func (s *Server) streamRun(w http.ResponseWriter, r *drf.Request, tail *agent.Ta
 		return out.flush()
 	}
 	if err := send(u.render(nil)); err != nil {
-		return nil // the client is gone
+		return gone(err)
 	}
 	for {
 		events, err := patient(ctx, tail.Next, func() error {
@@ -232,12 +232,11 @@ func (s *Server) streamRun(w http.ResponseWriter, r *drf.Request, tail *agent.Ta
 			return out.flush()
 		})
 		if ctx.Err() != nil {
-			return nil
+			return gone(err)
 		}
 		if err == nil {
-			err = send(u.render(events))
-			if err != nil {
-				return nil
+			if err = send(u.render(events)); err != nil {
+				return gone(err)
 			}
 			continue
 		}
@@ -250,7 +249,6 @@ func (s *Server) streamRun(w http.ResponseWriter, r *drf.Request, tail *agent.Ta
 			}
 		}
 		out.add(0, []byte("[DONE]"))
-		_ = out.flush() // nothing is left to do for a client that is gone
-		return nil
+		return gone(out.flush())
 	}
 }

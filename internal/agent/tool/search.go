@@ -39,7 +39,6 @@ func search(r Rooms) agent.Tool {
 
 func (r Rooms) search(ctx context.Context, actor identity.Actor, query string) (agent.Result, error) {
 	found := []hit{}
-	total := 0
 	views, err := r.Views.List(ctx, actor, firstPage(query, hits))
 	if err != nil {
 		return agent.Result{}, err
@@ -67,7 +66,7 @@ func (r Rooms) search(ctx context.Context, actor identity.Actor, query string) (
 		outside = outside || w.CreatedBy != actor.UserID
 		found = append(found, h)
 	}
-	total = views.Count + themes.Count + widgets.Count
+	total := views.Count + themes.Count + widgets.Count
 	res, err := agent.JSONResult(map[string]any{"results": found, "total": total})
 	res.Outside = outside
 	return res, err
