@@ -13,7 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/gateway"
+	"github.com/bdash/bdash/internal/sqlstore"
+	"github.com/bdash/bdash/internal/throttle"
 )
 
 // newGateway puts the frontend's gateway together; nil without one.
@@ -25,7 +28,13 @@ func (a *App) newGateway() (*gateway.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FRONTEND_UPSTREAM: %w", err)
 	}
-	return &gateway.Server{Upstream: upstream, Trusted: trusted(a.Config), Log: a.Log}, nil
+	return &gateway.Server{
+		Upstream: upstream, Trusted: trusted(a.Config), Log: a.Log,
+		Accounts: a.API.Accounts, Auth: a.API.Auth, Preferences: a.API.Preferences, Widgets: a.API.Widgets,
+		Gate:    throttle.Gate{Limiter: a.API.Limiter, Rates: a.API.Rates},
+		MaxBody: int64(a.Config.MaxBodyBytes), Unavailable: sqlstore.IsUnavailable,
+		LoginErrorsOK: a.Config.GatewayLoginErrors == config.LoginErrorsOK,
+	}, nil
 }
 
 // ListenGateway opens GATEWAY_ADDR, so that a busy port and a bad certificate

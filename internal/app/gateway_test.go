@@ -26,6 +26,9 @@ import (
 	"github.com/bdash/bdash/internal/sqlstore/sqltest"
 )
 
+// patient waits, and not for ever.
+var patient = &http.Client{Timeout: time.Minute}
+
 func TestGatewayDrains(t *testing.T) {
 	t.Parallel()
 	entered, finish := make(chan struct{}), make(chan struct{})
@@ -53,7 +56,7 @@ func TestGatewayDrains(t *testing.T) {
 	}
 	got := make(chan answer, 1)
 	go func() {
-		res, err := http.Get("http://" + addr.String() + "/en")
+		res, err := patient.Get("http://" + addr.String() + "/en")
 		if err != nil {
 			got <- answer{err: err}
 			return

@@ -183,6 +183,37 @@ func (s *Service) Refresh(ctx context.Context, raw string, c Client) (account.Us
 	return r.User, s.tokens(&r.Session, &r.User, claims.IssuedAt), nil
 }
 
+// Renew gives the session of an access token another one, for clients that keep
+// no refresh token. It does not outlive the session, whose end is told with it.
+// ErrToken, also for tokens without a session.
+func (s *Service) Renew(ctx context.Context, raw string) (token string, ends time.Time, err error) {
+	claims, err := s.Keys.Parse(raw, AccessToken)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if claims.Session == "" {
+		return "", time.Time{}, ErrToken
+	}
+	a, err := s.access(ctx, claims)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	living, err := s.Store.Sessions(ctx, a.User.ID, s.now())
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	for i := range living {
+		if session := &living[i]; session.ID == claims.Session {
+			expires := s.Now().Add(s.Settings.AccessLifetime)
+			if expires.After(session.ExpiresAt) {
+				expires = session.ExpiresAt
+			}
+			return s.Keys.Access(session, &a.User, randomID(), s.now().Unix(), expires), session.ExpiresAt, nil
+		}
+	}
+	return "", time.Time{}, ErrToken
+}
+
 // exchange turns a Django refresh token into a session.
 func (s *Service) exchange(ctx context.Context, claims Claims, c Client, now time.Time) (Rotation, error) {
 	session := s.newSession(claims.UserID, c, claims.Rich)

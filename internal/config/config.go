@@ -47,10 +47,11 @@ type Config struct {
 	MetricsAddr     Addr     `env:"METRICS_ADDR" default:"127.0.0.1:9090" empty:"off" group:"Server" doc:"Where /metrics listens, apart from ADDR; off when set to nothing." want:"host:port, such as 127.0.0.1:9090, or nothing to turn it off"`
 	MetricsToken    Secret   `env:"METRICS_TOKEN" group:"Server" doc:"With it, /metrics also answers on ADDR, to whoever sends this token as Bearer."`
 
-	FrontendUpstream WebURL `env:"FRONTEND_UPSTREAM" group:"Frontend gateway" doc:"Where the B-Dashboard frontend's own server listens, such as http://127.0.0.1:3000; with it, GATEWAY_ADDR shows the frontend with bdash behind it." want:"an http:// or https:// address without a path, such as http://127.0.0.1:3000"`
-	GatewayAddr      Addr   `env:"GATEWAY_ADDR" default:":8080" group:"Frontend gateway" doc:"Where the gateway listens once FRONTEND_UPSTREAM is set." want:"host:port, such as :8080 or 127.0.0.1:8080"`
-	GatewayTLSCert   string `env:"GATEWAY_TLS_CERT" group:"Frontend gateway" doc:"File with the gateway's certificate chain, in PEM; read again when it changes. Plain http when empty."`
-	GatewayTLSKey    string `env:"GATEWAY_TLS_KEY" group:"Frontend gateway" doc:"File with the key of GATEWAY_TLS_CERT, in PEM."`
+	FrontendUpstream   WebURL      `env:"FRONTEND_UPSTREAM" group:"Frontend gateway" doc:"Where the B-Dashboard frontend's own server listens, such as http://127.0.0.1:3000; with it, GATEWAY_ADDR shows the frontend with bdash behind it." want:"an http:// or https:// address without a path, such as http://127.0.0.1:3000"`
+	GatewayAddr        Addr        `env:"GATEWAY_ADDR" default:":8080" group:"Frontend gateway" doc:"Where the gateway listens once FRONTEND_UPSTREAM is set." want:"host:port, such as :8080 or 127.0.0.1:8080"`
+	GatewayLoginErrors LoginErrors `env:"GATEWAY_LOGIN_ERRORS" default:"401" group:"Frontend gateway" doc:"Status of a refused sign-in at the gateway: 401, or 200, the one at which the frontend shows the reason." want:"401 or 200"`
+	GatewayTLSCert     string      `env:"GATEWAY_TLS_CERT" group:"Frontend gateway" doc:"File with the gateway's certificate chain, in PEM; read again when it changes. Plain http when empty."`
+	GatewayTLSKey      string      `env:"GATEWAY_TLS_KEY" group:"Frontend gateway" doc:"File with the key of GATEWAY_TLS_CERT, in PEM."`
 
 	SecretKey          Secret       `env:"SECRET_KEY" group:"Accounts" doc:"Key that signs the tokens, 32 bytes or more. On SQLite one is made at the first start and kept in DATA_DIR/secret_key; PostgreSQL needs one given."`
 	SecretKeyFallbacks []Secret     `env:"SECRET_KEY_FALLBACKS" group:"Accounts" doc:"Former keys whose tokens are still accepted, separated by commas."`

@@ -84,6 +84,25 @@ func (v *Verification) UnmarshalText(text []byte) error {
 	return errWant
 }
 
+// LoginErrors is the status of a refused sign-in at the gateway.
+type LoginErrors string
+
+// The statuses.
+const (
+	LoginErrors401 LoginErrors = "401"
+	LoginErrorsOK  LoginErrors = "200"
+)
+
+// UnmarshalText reads a status.
+func (l *LoginErrors) UnmarshalText(text []byte) error {
+	switch s := LoginErrors(text); s {
+	case LoginErrors401, LoginErrorsOK:
+		*l = s
+		return nil
+	}
+	return errWant
+}
+
 // Addr is host:port to listen on. The host may be empty: every interface.
 type Addr string
 

@@ -17,8 +17,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bdash/bdash/internal/account"
+	"github.com/bdash/bdash/internal/auth"
 	"github.com/bdash/bdash/internal/peer"
+	"github.com/bdash/bdash/internal/preference"
 	"github.com/bdash/bdash/internal/telemetry"
+	"github.com/bdash/bdash/internal/throttle"
+	"github.com/bdash/bdash/internal/widget"
 )
 
 // requestTimeout bounds the work on one request of the API. The frontend gives
@@ -32,7 +37,22 @@ type Server struct {
 	Trusted  peer.Trusted
 	Log      *slog.Logger
 
-	proxy *proxy
+	Accounts    *account.Service
+	Auth        *auth.Service
+	Preferences *preference.Service
+	Widgets     *widget.Service
+	// Gate is the API's own: what one dialect counts, the other knows.
+	Gate throttle.Gate
+	// MaxBody limits request bodies, in bytes; 0 does not.
+	MaxBody int64
+	// Unavailable tells that an error means the database is away.
+	Unavailable func(err error) bool
+	// LoginErrorsOK answers a refused sign-in with 200, the one status at which
+	// this frontend shows why.
+	LoginErrorsOK bool
+
+	proxy       *proxy
+	crossOrigin http.CrossOriginProtection
 }
 
 // Handler is the whole gateway. Call it once; Close ends what it opened.
