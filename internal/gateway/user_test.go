@@ -184,6 +184,7 @@ func TestWidgetData(t *testing.T) {
 		viewer.want(t, 404, "GET", "/api/widgets/unknown?period=1d", "")
 		viewer.want(t, 404, "GET", "/api/widgets/%00", "")
 		viewer.want(t, 400, "GET", "/api/widgets/total-users?period=2w", "")
+		viewer.want(t, 400, "GET", "/api/widgets/total-users?config=%5B%5D", "")
 	})
 }
 

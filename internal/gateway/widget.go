@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"time"
 
+	"github.com/bdash/bdash/internal/drf"
 	"github.com/bdash/bdash/internal/widget"
 )
-
-// periods are what the integration guide lets a widget be asked for.
-var periods = map[string]bool{"": true, "1d": true, "7d": true, "30d": true, "1y": true}
 
 type widgetBody struct {
 	Success bool            `json:"success"`
@@ -26,9 +25,9 @@ type widgetMeta struct {
 // widgetData is what the widget shows whose key is the frontend's name for it.
 // data is an object always: anything else stands in it as "value".
 func (s *Server) widgetData(r *request) (any, error) {
-	if !periods[r.URL.Query().Get("period")] {
-		return nil, problem{status: http.StatusBadRequest, code: "INVALID", message: "period must be 1d, 7d, 30d or 1y.",
-			details: map[string][]string{"period": {"Must be 1d, 7d, 30d or 1y."}}}
+	period, err := widget.ParsePeriod(r.URL.Query().Get("period"))
+	if err != nil {
+		return nil, err
 	}
 	known, err := s.Widgets.Known(r.Context(), r.actor(), nil, []string{r.PathValue("type")})
 	if err != nil {
@@ -37,9 +36,24 @@ func (s *Server) widgetData(r *request) (any, error) {
 	if len(known) == 0 {
 		return nil, widget.ErrNotFound
 	}
-	d, err := s.Widgets.Data(r.Context(), r.actor(), known[0].ID)
+	// filters and config are the guide's; this frontend sends neither.
+	config, err := queryObject(r, "config")
 	if err != nil {
 		return nil, err
+	}
+	d, err := s.Widgets.Data(r.Context(), r.actor(), known[0].ID, widget.Request{Period: period, Config: config})
+	if err != nil {
+		return nil, err
+	}
+	if d.Data == nil { // the source gave nothing yet, and d.Error says why
+		p := problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE", message: d.Error, retryAfter: retryUnavailable}
+		if p.message == "" {
+			p.message = widget.ErrNoData.Message
+		}
+		if d.NextTry != nil {
+			p.retryAfter = max(d.NextTry.Sub(s.Auth.Now()), time.Second)
+		}
+		return nil, p
 	}
 	shown := bytes.TrimSpace(d.Data)
 	if len(shown) == 0 || shown[0] != '{' {
@@ -49,4 +63,17 @@ func (s *Server) widgetData(r *request) (any, error) {
 		shown = append(append([]byte(`{"value":`), shown...), '}')
 	}
 	return widgetBody{Success: true, Data: shown, Meta: widgetMeta{timeText(d.FetchedAt), timeText(d.ExpiresAt()), d.Stale}}, nil
+}
+
+// queryObject reads a JSON object from the query; nil without one.
+func queryObject(r *request, name string) (json.RawMessage, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return nil, nil
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+		return nil, drf.Invalid(name, "Must be a JSON object.")
+	}
+	return json.RawMessage(text), nil
 }
