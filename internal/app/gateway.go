@@ -30,7 +30,7 @@ func (a *App) newGateway() (*gateway.Server, error) {
 	}
 	return &gateway.Server{
 		Upstream: upstream, Trusted: trusted(a.Config), Log: a.Log,
-		Accounts: a.API.Accounts, Auth: a.API.Auth, Preferences: a.API.Preferences, Widgets: a.API.Widgets,
+		Accounts: a.API.Accounts, Auth: a.API.Auth, Themes: a.API.Themes, Preferences: a.API.Preferences, Widgets: a.API.Widgets,
 		Gate:    throttle.Gate{Limiter: a.API.Limiter, Rates: a.API.Rates},
 		MaxBody: int64(a.Config.MaxBodyBytes), Unavailable: sqlstore.IsUnavailable,
 		LoginErrorsOK: a.Config.GatewayLoginErrors == config.LoginErrorsOK,

@@ -22,6 +22,7 @@ import (
 	"github.com/bdash/bdash/internal/peer"
 	"github.com/bdash/bdash/internal/preference"
 	"github.com/bdash/bdash/internal/telemetry"
+	"github.com/bdash/bdash/internal/theme"
 	"github.com/bdash/bdash/internal/throttle"
 	"github.com/bdash/bdash/internal/widget"
 )
@@ -39,6 +40,7 @@ type Server struct {
 
 	Accounts    *account.Service
 	Auth        *auth.Service
+	Themes      *theme.Service
 	Preferences *preference.Service
 	Widgets     *widget.Service
 	// Gate is the API's own: what one dialect counts, the other knows.

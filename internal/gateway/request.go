@@ -364,11 +364,18 @@ func problemOfFault(f *fault.Error) problem {
 	return p
 }
 
-// invalid words errors of fields; the first one is the message.
+// invalid words errors of fields; the only one is the message too.
 func invalid(fields *drf.FieldErrors) problem {
 	p := problem{status: http.StatusBadRequest, code: "INVALID", message: "Invalid input."}
 	if json.Unmarshal(fields.AppendJSON(nil), &p.details) != nil {
 		p.details = nil
+	}
+	if len(p.details) == 1 {
+		for _, messages := range p.details {
+			if len(messages) > 0 {
+				p.message = messages[0]
+			}
+		}
 	}
 	return p
 }

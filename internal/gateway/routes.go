@@ -29,6 +29,11 @@ func (s *Server) paths() map[string]map[string]endpoint {
 		"/api/users":      {get: signedIn(s.listUsers)},
 		"/api/users/{id}": {get: signedIn(s.retrieveUser), patch: signedIn(s.updateUser), put: signedIn(s.updateUser), del: signedIn(s.deleteUser)},
 
+		"/api/themes":        {get: signedIn(s.listThemes), post: signedIn(s.createTheme)},
+		"/api/themes/active": {get: signedIn(s.activeTheme), put: signedIn(s.chooseTheme), post: signedIn(s.chooseTheme)},
+		"/api/themes/sync":   {post: signedIn(s.syncThemes)},
+		"/api/themes/{id}":   {get: signedIn(s.retrieveTheme), patch: signedIn(s.updateTheme), put: signedIn(s.updateTheme), del: signedIn(s.deleteTheme)},
+
 		"/api/user/preferences": {get: signedIn(s.getPreferences), put: signedIn(s.putPreferences), patch: signedIn(s.putPreferences)},
 		"/api/widgets/{type}":   {get: signedIn(s.widgetData)},
 	}

@@ -35,6 +35,7 @@ var constraints = map[string]string{
 	"role_layouts_pkey":              "role_layouts.role",
 	"sessions_origin_jti_key":        "sessions.origin_jti",
 	"sessions_pkey":                  "sessions.id",
+	"themes_client_id_key":           "themes.user_id, themes.client_id",
 	"themes_one_active":              "themes.user_id",
 	"themes_one_copy":                "themes.user_id, themes.source_id",
 	"themes_pkey":                    "themes.id",

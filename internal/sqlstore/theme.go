@@ -23,8 +23,16 @@ func themeOf(r *db.Theme) theme.Theme {
 	return theme.Theme{
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description, ColorMode: r.ColorMode,
 		Colors: json.RawMessage(r.Colors), Palettes: rawOrNil(r.Palettes), BorderRadius: r.BorderRadius,
-		IsActive: r.IsActive, IsDefault: r.IsDefault, SourceID: r.SourceID, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		IsActive: r.IsActive, IsDefault: r.IsDefault, SourceID: r.SourceID, ClientID: textOr(r.ClientID), Document: rawOrNil(r.Document),
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
+}
+
+func textOr(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func rawOrNil(s *string) json.RawMessage {
@@ -46,6 +54,8 @@ func themeFault(err error) error {
 	switch {
 	case Violates(err, "themes_user_name_key"):
 		return fieldFault(theme.ErrNameTaken, "name", err)
+	case Violates(err, "themes_client_id_key"):
+		return theme.ErrClientIDTaken.Because(err)
 	case IsNoRows(err):
 		return theme.ErrNotFound
 	}
@@ -67,8 +77,43 @@ func (s *Themes) Active(ctx context.Context, userID int64) (theme.Theme, error) 
 	return themeOf(&row), err
 }
 
+// All implements theme.Store.
+func (s *Themes) All(ctx context.Context, userID int64) ([]theme.Theme, error) {
+	rows, err := s.DB.R().ThemesOf(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]theme.Theme, len(rows))
+	for i := range rows {
+		all[i] = themeOf(&rows[i])
+	}
+	return all, nil
+}
+
+// ByClientID implements theme.Store.
+func (s *Themes) ByClientID(ctx context.Context, userID int64, clientID string) (theme.Theme, error) {
+	row, err := s.DB.R().ThemeByClientID(ctx, db.ThemeByClientIDParams{UserID: userID, ClientID: &clientID})
+	return themeOf(&row), themeFault(err)
+}
+
+// BrowserTheme implements theme.Store.
+func (s *Themes) BrowserTheme(ctx context.Context, userID int64) (string, error) {
+	id, err := s.DB.R().BrowserTheme(ctx, userID)
+	return id, themeFault(err)
+}
+
+// ChooseBrowserTheme implements theme.Store.
+func (s *Themes) ChooseBrowserTheme(ctx context.Context, userID int64, clientID string) error {
+	return s.inUserTx(ctx, userID, func(tx *Tx) error {
+		if err := tx.DeactivateThemes(ctx, db.DeactivateThemesParams{UserID: userID}); err != nil {
+			return err
+		}
+		return tx.SetBrowserTheme(ctx, db.SetBrowserThemeParams{ID: userID, BrowserTheme: clientID})
+	})
+}
+
 const themeColumns = `id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default,
-	source_id, created_at, updated_at`
+	source_id, client_id, document, created_at, updated_at`
 
 var themeList = ListSpec{
 	Columns: themeColumns,
@@ -98,9 +143,10 @@ func (s *Themes) List(ctx context.Context, userID int64, req page.Request) (page
 func scanTheme(rows pgx.Rows) (theme.Theme, error) {
 	var t theme.Theme
 	var colors string
-	var palettes *string
+	var palettes, clientID, document *string
 	err := rows.Scan(&t.ID, &t.UserID, &t.Name, &t.Description, &t.ColorMode, &colors, &palettes, &t.BorderRadius,
-		&t.IsActive, &t.IsDefault, &t.SourceID, &t.CreatedAt, &t.UpdatedAt)
+		&t.IsActive, &t.IsDefault, &t.SourceID, &clientID, &document, &t.CreatedAt, &t.UpdatedAt)
+	t.ClientID, t.Document = textOr(clientID), rawOrNil(document)
 	t.Colors, t.Palettes = json.RawMessage(colors), rawOrNil(palettes)
 	return t, err
 }
@@ -130,7 +176,8 @@ func insertTheme(ctx context.Context, tx *Tx, t theme.Theme) (theme.Theme, error
 	row, err := tx.InsertTheme(ctx, db.InsertThemeParams{
 		UserID: t.UserID, Name: t.Name, Description: t.Description, ColorMode: t.ColorMode, Colors: string(t.Colors),
 		Palettes: textOrNil(t.Palettes), BorderRadius: t.BorderRadius, IsActive: t.IsActive, IsDefault: t.IsDefault,
-		SourceID: t.SourceID, SearchText: SearchText(t.Name, t.Description), CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		SourceID: t.SourceID, SearchText: SearchText(t.Name, t.Description), ClientID: textOrNil([]byte(t.ClientID)),
+		Document: textOrNil(t.Document), CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	})
 	return themeOf(&row), err
 }
@@ -145,7 +192,7 @@ func updateTheme(ctx context.Context, tx *Tx, t theme.Theme) (theme.Theme, error
 	row, err := tx.UpdateTheme(ctx, db.UpdateThemeParams{
 		ID: t.ID, UserID: t.UserID, Name: t.Name, Description: t.Description, ColorMode: t.ColorMode, Colors: string(t.Colors),
 		Palettes: textOrNil(t.Palettes), BorderRadius: t.BorderRadius, IsActive: t.IsActive, IsDefault: t.IsDefault,
-		SearchText: SearchText(t.Name, t.Description), UpdatedAt: t.UpdatedAt,
+		SearchText: SearchText(t.Name, t.Description), Document: textOrNil(t.Document), UpdatedAt: t.UpdatedAt,
 	})
 	return themeOf(&row), err
 }
@@ -211,10 +258,16 @@ func (s *Themes) ActivateCopy(ctx context.Context, t theme.Theme, now time.Time)
 // Delete implements theme.Store.
 func (s *Themes) Delete(ctx context.Context, userID, id int64) error {
 	return s.inUserTx(ctx, userID, func(tx *Tx) error {
-		n, err := tx.DeleteTheme(ctx, db.DeleteThemeParams{ID: id, UserID: userID})
-		if err == nil && n == 0 {
-			err = theme.ErrNotFound
+		row, err := tx.ThemeByID(ctx, db.ThemeByIDParams{ID: id, UserID: userID})
+		if err != nil {
+			return err
 		}
+		if row.IsActive { // then the browser's default is, not what was before
+			if err := tx.SetBrowserTheme(ctx, db.SetBrowserThemeParams{ID: userID}); err != nil {
+				return err
+			}
+		}
+		_, err = tx.DeleteTheme(ctx, db.DeleteThemeParams{ID: id, UserID: userID})
 		return err
 	})
 }

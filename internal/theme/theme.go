@@ -35,7 +35,13 @@ type Theme struct {
 	// IsDefault is the user's own mark.
 	IsDefault bool
 	// SourceID is the built-in theme that this is a copy of.
-	SourceID  *int64
+	SourceID *int64
+	// ClientID is the id that the browser gave the theme; "" for one that no
+	// browser made (ClientIDOf).
+	ClientID string
+	// Document is the theme as the browser holds it, nil without one
+	// (DocumentOf).
+	Document  json.RawMessage
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -61,7 +67,7 @@ type Store interface {
 	Active(ctx context.Context, userID int64) (Theme, error)
 	// List orders by any field of themes/.
 	List(ctx context.Context, userID int64, req page.Request) (page.Result[Theme], error)
-	// Create gives the theme back with its id. ErrNameTaken.
+	// Create gives the theme back with its id. ErrNameTaken, ErrClientIDTaken.
 	Create(ctx context.Context, t Theme) (Theme, error)
 	// Update reads the theme, lets change work on it, and writes it, with no
 	// other write of the user in between. ErrNotFound, ErrNameTaken, and what
@@ -72,7 +78,17 @@ type Store interface {
 	// ActivateCopy activates the user's copy of a built-in theme; it is made
 	// from t if there is none, under a free name.
 	ActivateCopy(ctx context.Context, t Theme, now time.Time) (Theme, error)
-	// Delete: ErrNotFound.
+	// All themes of the user, oldest first.
+	All(ctx context.Context, userID int64) ([]Theme, error)
+	// ByClientID: ErrNotFound.
+	ByClientID(ctx context.Context, userID int64, clientID string) (Theme, error)
+	// BrowserTheme is what ChooseBrowserTheme set last, or "".
+	BrowserTheme(ctx context.Context, userID int64) (string, error)
+	// ChooseBrowserTheme leaves no stored theme active, and notes which of the
+	// browser's own is.
+	ChooseBrowserTheme(ctx context.Context, userID int64, clientID string) error
+	// Delete: ErrNotFound. Without an active theme there is no choice of the
+	// browser's either.
 	Delete(ctx context.Context, userID, id int64) error
 }
 
@@ -209,7 +225,11 @@ func (s *Service) apply(t *Theme, d Draft, now time.Time) error {
 		}
 		t.Palettes = d.Palettes
 	}
-	return settlePalettes(t, d.Colors != nil, d.Palettes != nil || modeChanged)
+	if err := settlePalettes(t, d.Colors != nil, d.Palettes != nil || modeChanged); err != nil {
+		return err
+	}
+	follow(t, &d, d.Colors != nil || d.Palettes != nil)
+	return nil
 }
 
 func set[T any](to *T, change *T) {

@@ -124,7 +124,7 @@ INSERT INTO users (username, email, email_key, email_claim, email_verified_at, p
 VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9,
         $10, $11, $12, $13, $14, $15, $16, 0,
         $17, $18, $19)
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme
 `
 
 type InsertUserParams struct {
@@ -198,6 +198,7 @@ func (q *Queries) InsertUser(ctx context.Context, arg InsertUserParams) (User, e
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }
@@ -324,7 +325,7 @@ SET username = $1, email = $2, email_key = $3, email_claim = $4,
     role = $9, status = $10, is_active = $11, avatar = $12, bio = $13,
     tokens_valid_after = $14, search_text = $15, updated_at = $16
 WHERE id = $17
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme
 `
 
 type UpdateUserParams struct {
@@ -394,12 +395,13 @@ func (q *Queries) UpdateUser(ctx context.Context, arg UpdateUserParams) (User, e
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme FROM users
 WHERE email_key = $1
 ORDER BY CASE WHEN email = $2 THEN 0 ELSE 1 END,
          CASE WHEN is_active AND status <> 'inactive' THEN 0 ELSE 1 END,
@@ -443,12 +445,13 @@ func (q *Queries) UserByEmail(ctx context.Context, arg UserByEmailParams) (User,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users WHERE id = $1
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id int64) (User, error) {
@@ -480,12 +483,13 @@ func (q *Queries) UserByID(ctx context.Context, id int64) (User, error) {
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }
 
 const userByUsername = `-- name: UserByUsername :one
-SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version FROM users WHERE username = $1
+SELECT id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme FROM users WHERE username = $1
 `
 
 func (q *Queries) UserByUsername(ctx context.Context, username string) (User, error) {
@@ -517,6 +521,7 @@ func (q *Queries) UserByUsername(ctx context.Context, username string) (User, er
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }
@@ -527,7 +532,7 @@ SET email_verified_at = $1,
     status = CASE WHEN status = 'pending' AND CAST($2 AS BOOLEAN) THEN 'active' ELSE status END,
     updated_at = $1
 WHERE id = $3 AND email_key = $4
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme
 `
 
 type VerifyUserParams struct {
@@ -571,6 +576,7 @@ func (q *Queries) VerifyUser(ctx context.Context, arg VerifyUserParams) (User, e
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }

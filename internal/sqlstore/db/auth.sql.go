@@ -11,7 +11,7 @@ import (
 )
 
 const accessByKey = `-- name: AccessByKey :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, api_keys.id, api_keys.user_id, api_keys.name, api_keys.prefix, api_keys.hash, api_keys.scopes, api_keys.expires_at, api_keys.last_used_at, api_keys.created_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, users.browser_theme, api_keys.id, api_keys.user_id, api_keys.name, api_keys.prefix, api_keys.hash, api_keys.scopes, api_keys.expires_at, api_keys.last_used_at, api_keys.created_at, COALESCE(user_preferences.version, 0) AS preferences_version,
        COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM api_keys
 JOIN users ON users.id = api_keys.user_id
@@ -56,6 +56,7 @@ func (q *Queries) AccessByKey(ctx context.Context, hash string) (AccessByKeyRow,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
 		&i.User.ViewsVersion,
+		&i.User.BrowserTheme,
 		&i.APIKey.ID,
 		&i.APIKey.UserID,
 		&i.APIKey.Name,
@@ -72,7 +73,7 @@ func (q *Queries) AccessByKey(ctx context.Context, hash string) (AccessByKeyRow,
 }
 
 const accessBySession = `-- name: AccessBySession :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version,
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, users.browser_theme, sessions.ended_at, COALESCE(user_preferences.version, 0) AS preferences_version,
        COALESCE(widget_epoch.version, 0) AS widget_epoch
 FROM sessions
 JOIN users ON users.id = sessions.user_id
@@ -119,6 +120,7 @@ func (q *Queries) AccessBySession(ctx context.Context, sid string) (AccessBySess
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
 		&i.User.ViewsVersion,
+		&i.User.BrowserTheme,
 		&i.EndedAt,
 		&i.PreferencesVersion,
 		&i.WidgetEpoch,
@@ -127,7 +129,7 @@ func (q *Queries) AccessBySession(ctx context.Context, sid string) (AccessBySess
 }
 
 const accessByUser = `-- name: AccessByUser :one
-SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, COALESCE(user_preferences.version, 0) AS preferences_version,
+SELECT users.id, users.username, users.email, users.email_key, users.email_claim, users.email_verified_at, users.password, users.first_name, users.last_name, users.role, users.status, users.is_active, users.avatar, users.bio, users.preferred_locale, users.theme_mode, users.sidebar_collapsed, users.last_login, users.date_joined, users.tokens_valid_after, users.themes_version, users.search_text, users.created_at, users.updated_at, users.views_version, users.browser_theme, COALESCE(user_preferences.version, 0) AS preferences_version,
        COALESCE(widget_epoch.version, 0) AS widget_epoch,
        EXISTS (SELECT 1 FROM denied_tokens WHERE denied_tokens.jti = $1) AS denied
 FROM users
@@ -177,6 +179,7 @@ func (q *Queries) AccessByUser(ctx context.Context, arg AccessByUserParams) (Acc
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
 		&i.User.ViewsVersion,
+		&i.User.BrowserTheme,
 		&i.PreferencesVersion,
 		&i.WidgetEpoch,
 		&i.Denied,
@@ -417,7 +420,7 @@ UPDATE users
 SET password = $1, tokens_valid_after = $2, updated_at = $2,
     email_verified_at = COALESCE(email_verified_at, $2)
 WHERE id = $3 AND email_key = $4 AND is_active AND status <> 'inactive'
-RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version
+RETURNING id, username, email, email_key, email_claim, email_verified_at, password, first_name, last_name, role, status, is_active, avatar, bio, preferred_locale, theme_mode, sidebar_collapsed, last_login, date_joined, tokens_valid_after, themes_version, search_text, created_at, updated_at, views_version, browser_theme
 `
 
 type ResetPasswordParams struct {
@@ -461,6 +464,7 @@ func (q *Queries) ResetPassword(ctx context.Context, arg ResetPasswordParams) (U
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ViewsVersion,
+		&i.BrowserTheme,
 	)
 	return i, err
 }

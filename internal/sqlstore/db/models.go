@@ -278,6 +278,8 @@ type Theme struct {
 	SearchText   string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	ClientID     *string
+	Document     *string
 }
 
 type User struct {
@@ -306,6 +308,7 @@ type User struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	ViewsVersion     int64
+	BrowserTheme     string
 }
 
 type UserPreference struct {

@@ -7,6 +7,18 @@ SELECT * FROM themes WHERE user_id = @user_id AND is_active;
 -- name: ThemeCopy :one
 SELECT * FROM themes WHERE user_id = @user_id AND source_id = @source_id;
 
+-- name: ThemeByClientID :one
+SELECT * FROM themes WHERE user_id = @user_id AND client_id = @client_id;
+
+-- name: ThemesOf :many
+SELECT * FROM themes WHERE user_id = @user_id ORDER BY id;
+
+-- name: BrowserTheme :one
+SELECT browser_theme FROM users WHERE id = @id;
+
+-- name: SetBrowserTheme :exec
+UPDATE users SET browser_theme = @browser_theme WHERE id = @id;
+
 -- name: ThemeNames :many
 SELECT name FROM themes WHERE user_id = @user_id;
 
@@ -24,16 +36,16 @@ UPDATE themes SET is_active = FALSE WHERE user_id = @user_id AND is_active AND i
 
 -- name: InsertTheme :one
 INSERT INTO themes (user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id,
-                    search_text, created_at, updated_at)
+                    search_text, client_id, document, created_at, updated_at)
 VALUES (@user_id, @name, @description, @color_mode, @colors, @palettes, @border_radius, @is_active, @is_default, @source_id,
-        @search_text, @created_at, @updated_at)
+        @search_text, @client_id, @document, @created_at, @updated_at)
 RETURNING *;
 
 -- name: UpdateTheme :one
 UPDATE themes
 SET name = @name, description = @description, color_mode = @color_mode, colors = @colors, palettes = @palettes,
     border_radius = @border_radius, is_active = @is_active, is_default = @is_default, search_text = @search_text,
-    updated_at = @updated_at
+    document = @document, updated_at = @updated_at
 WHERE id = @id AND user_id = @user_id
 RETURNING *;
 
