@@ -38,6 +38,10 @@ build: ## Build bin/bdash
 run: ## Start the server on http://localhost:8000, with everything in ./data
 	go run -ldflags '$(LDFLAGS)' ./cmd/bdash serve
 
+.PHONY: frontend
+frontend: build ## Build the frontend in FRONTEND_DIR and start it with bdash behind it, on http://localhost:8080 (needs Node)
+	@FRONTEND_DIR='$(FRONTEND_DIR)' tools/frontend/run.sh
+
 .PHONY: test
 test: ## Run the tests: SQLite, memory, nothing else needed
 	@env -u TEST_DATABASE_URL -u TEST_REDIS_URL -u TEST_MYSQL_URL go test $(TESTFLAGS) $(PKG)
