@@ -356,6 +356,26 @@ func TestSync(t *testing.T) {
 	})
 }
 
+// TestKeysAreBearers: an API key does what its scopes say.
+func TestKeysAreBearers(t *testing.T) {
+	t.Parallel()
+	each(t, nil, func(t *testing.T, g *gate) {
+		ann, _ := g.as(t, identity.User)
+		secret := func(scopes string) string {
+			return fmt.Sprint(ann.rest(t, "POST", "/api/auth/api-keys/", `{"name":"x","scopes":`+scopes+`}`)["key"])
+		}
+		reader, writer := &gate{Server: g.Server, token: secret(`["read"]`)}, &gate{Server: g.Server, token: secret(`["read","write"]`)}
+		writer.want(t, 200, "POST", "/api/themes", browserTheme("custom-1", "A", nil))
+		reader.want(t, 200, "GET", "/api/themes/custom-1", "")
+		reader.want(t, 403, "PATCH", "/api/themes/custom-1", `{"name":"B"}`)
+		reader.want(t, 403, "DELETE", "/api/themes/custom-1", "")
+		reader.want(t, 200, "GET", "/api/auth/me", "")
+		writer.want(t, 401, "POST", "/api/auth/refresh", "") // a key is no session
+		// Neither is it a cookie.
+		(&gate{Server: g.Server, cookie: "bdash=" + writer.token}).want(t, 401, "GET", "/api/themes", "")
+	})
+}
+
 // TestTheCookieForThemes: the one caller without a token has a cookie, which
 // counts nowhere else and is of no use to other sites.
 func TestTheCookieForThemes(t *testing.T) {

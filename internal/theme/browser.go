@@ -12,7 +12,8 @@ import (
 	"github.com/bdash/bdash/internal/identity"
 )
 
-// ErrClientIDTaken: the user has a theme of that client id.
+// ErrClientIDTaken is the fault of a client id that another theme of the user
+// has.
 var ErrClientIDTaken = fault.New(fault.Conflict, "theme.client_id_taken", "A theme with this id already exists.")
 
 // maxThemeName is the length of a theme's name, in characters.
