@@ -11,7 +11,7 @@ import (
 )
 
 const activeTheme = `-- name: ActiveTheme :one
-SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes WHERE user_id = $1 AND is_active
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes WHERE user_id = $1 AND is_active
 `
 
 func (q *Queries) ActiveTheme(ctx context.Context, userID int64) (Theme, error) {
@@ -32,8 +32,21 @@ func (q *Queries) ActiveTheme(ctx context.Context, userID int64) (Theme, error) 
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
+}
+
+const browserTheme = `-- name: BrowserTheme :one
+SELECT browser_theme FROM users WHERE id = $1
+`
+
+func (q *Queries) BrowserTheme(ctx context.Context, id int64) (string, error) {
+	row := q.db.QueryRow(ctx, browserTheme, id)
+	var browser_theme string
+	err := row.Scan(&browser_theme)
+	return browser_theme, err
 }
 
 const deactivateThemes = `-- name: DeactivateThemes :exec
@@ -69,10 +82,10 @@ func (q *Queries) DeleteTheme(ctx context.Context, arg DeleteThemeParams) (int64
 
 const insertTheme = `-- name: InsertTheme :one
 INSERT INTO themes (user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id,
-                    search_text, created_at, updated_at)
+                    search_text, client_id, document, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-        $11, $12, $13)
-RETURNING id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at
+        $11, $12, $13, $14, $15)
+RETURNING id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document
 `
 
 type InsertThemeParams struct {
@@ -87,6 +100,8 @@ type InsertThemeParams struct {
 	IsDefault    bool
 	SourceID     *int64
 	SearchText   string
+	ClientID     *string
+	Document     *string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
@@ -104,6 +119,8 @@ func (q *Queries) InsertTheme(ctx context.Context, arg InsertThemeParams) (Theme
 		arg.IsDefault,
 		arg.SourceID,
 		arg.SearchText,
+		arg.ClientID,
+		arg.Document,
 		arg.CreatedAt,
 		arg.UpdatedAt,
 	)
@@ -123,6 +140,8 @@ func (q *Queries) InsertTheme(ctx context.Context, arg InsertThemeParams) (Theme
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
 }
@@ -142,7 +161,7 @@ func (q *Queries) MoveThemes(ctx context.Context, id int64) (int64, error) {
 }
 
 const sameTheme = `-- name: SameTheme :one
-SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes
 WHERE user_id = $1 AND name = $2 AND color_mode = $3 AND colors = $4 AND border_radius = $5
 `
 
@@ -178,12 +197,61 @@ func (q *Queries) SameTheme(ctx context.Context, arg SameThemeParams) (Theme, er
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
+	)
+	return i, err
+}
+
+const setBrowserTheme = `-- name: SetBrowserTheme :exec
+UPDATE users SET browser_theme = $1 WHERE id = $2
+`
+
+type SetBrowserThemeParams struct {
+	BrowserTheme string
+	ID           int64
+}
+
+func (q *Queries) SetBrowserTheme(ctx context.Context, arg SetBrowserThemeParams) error {
+	_, err := q.db.Exec(ctx, setBrowserTheme, arg.BrowserTheme, arg.ID)
+	return err
+}
+
+const themeByClientID = `-- name: ThemeByClientID :one
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes WHERE user_id = $1 AND client_id = $2
+`
+
+type ThemeByClientIDParams struct {
+	UserID   int64
+	ClientID *string
+}
+
+func (q *Queries) ThemeByClientID(ctx context.Context, arg ThemeByClientIDParams) (Theme, error) {
+	row := q.db.QueryRow(ctx, themeByClientID, arg.UserID, arg.ClientID)
+	var i Theme
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.Name,
+		&i.Description,
+		&i.ColorMode,
+		&i.Colors,
+		&i.Palettes,
+		&i.BorderRadius,
+		&i.IsActive,
+		&i.IsDefault,
+		&i.SourceID,
+		&i.SearchText,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
 }
 
 const themeByID = `-- name: ThemeByID :one
-SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes WHERE id = $1 AND user_id = $2
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes WHERE id = $1 AND user_id = $2
 `
 
 type ThemeByIDParams struct {
@@ -209,12 +277,14 @@ func (q *Queries) ThemeByID(ctx context.Context, arg ThemeByIDParams) (Theme, er
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
 }
 
 const themeCopy = `-- name: ThemeCopy :one
-SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at FROM themes WHERE user_id = $1 AND source_id = $2
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes WHERE user_id = $1 AND source_id = $2
 `
 
 type ThemeCopyParams struct {
@@ -240,6 +310,8 @@ func (q *Queries) ThemeCopy(ctx context.Context, arg ThemeCopyParams) (Theme, er
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
 }
@@ -268,13 +340,54 @@ func (q *Queries) ThemeNames(ctx context.Context, userID int64) ([]string, error
 	return items, nil
 }
 
+const themesOf = `-- name: ThemesOf :many
+SELECT id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document FROM themes WHERE user_id = $1 ORDER BY id
+`
+
+func (q *Queries) ThemesOf(ctx context.Context, userID int64) ([]Theme, error) {
+	rows, err := q.db.Query(ctx, themesOf, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Theme{}
+	for rows.Next() {
+		var i Theme
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Name,
+			&i.Description,
+			&i.ColorMode,
+			&i.Colors,
+			&i.Palettes,
+			&i.BorderRadius,
+			&i.IsActive,
+			&i.IsDefault,
+			&i.SourceID,
+			&i.SearchText,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ClientID,
+			&i.Document,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updateTheme = `-- name: UpdateTheme :one
 UPDATE themes
 SET name = $1, description = $2, color_mode = $3, colors = $4, palettes = $5,
     border_radius = $6, is_active = $7, is_default = $8, search_text = $9,
-    updated_at = $10
-WHERE id = $11 AND user_id = $12
-RETURNING id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at
+    document = $10, updated_at = $11
+WHERE id = $12 AND user_id = $13
+RETURNING id, user_id, name, description, color_mode, colors, palettes, border_radius, is_active, is_default, source_id, search_text, created_at, updated_at, client_id, document
 `
 
 type UpdateThemeParams struct {
@@ -287,6 +400,7 @@ type UpdateThemeParams struct {
 	IsActive     bool
 	IsDefault    bool
 	SearchText   string
+	Document     *string
 	UpdatedAt    time.Time
 	ID           int64
 	UserID       int64
@@ -303,6 +417,7 @@ func (q *Queries) UpdateTheme(ctx context.Context, arg UpdateThemeParams) (Theme
 		arg.IsActive,
 		arg.IsDefault,
 		arg.SearchText,
+		arg.Document,
 		arg.UpdatedAt,
 		arg.ID,
 		arg.UserID,
@@ -323,6 +438,8 @@ func (q *Queries) UpdateTheme(ctx context.Context, arg UpdateThemeParams) (Theme
 		&i.SearchText,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClientID,
+		&i.Document,
 	)
 	return i, err
 }
