@@ -67,6 +67,14 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 bench: ## bdash beside its bare twin: SQLite always, PostgreSQL and Redis where TEST_DATABASE_URL and TEST_REDIS_URL are given (Linux)
 	go test -count=1 -v -timeout 60m -tags bench $(TESTFLAGS) ./internal/bench
 
+.PHONY: load
+load: ## 2,000 WebSockets and 2,000 event streams at once; with Redis too where TEST_DATABASE_URL and TEST_REDIS_URL are given
+	go test -count=1 -v -timeout 10m -tags load -run '^TestLoad$$' $(TESTFLAGS) ./internal/bench
+
+.PHONY: test-web
+test-web: build ## Events with centrifuge's SDK and a browser (needs Node and Chromium)
+	e2e/clients/run.sh bin/bdash
+
 .PHONY: cover
 cover: ## Coverage over all packages, into cover.out
 	go test -coverprofile=cover.out -coverpkg=./cmd/...,./internal/... $(TESTFLAGS) $(PKG)

@@ -366,3 +366,33 @@ func TestStopEndsStreams(t *testing.T) {
 		}
 	})
 }
+
+// Views tell their owner, widgets everybody who sees them.
+func TestEventsOfDashboards(t *testing.T) {
+	t.Parallel()
+	apptest.Each(t, apptest.Options{}, func(t *testing.T, a *apptest.Server) {
+		editor, other := a.Person(t, identity.Editor), a.Person(t, identity.User)
+		for _, s := range listening(t, a) {
+			own, foreign := s.Listen(t, "ws", editor.Access, ""), s.Listen(t, "sse", other.Access, "")
+			own.Next("ready")
+			foreign.Next("ready")
+			view := sendWith(t, a, editor.Access, "POST", "/api/dashboard/views/", `{"name":"`+s.URL+`"}`, "X-Client-ID", "tab").JSON(t)
+			if e := own.Next("dashboard:updated"); e.Data["view_id"] != view["id"] || e.Origin == nil || *e.Origin != "tab" {
+				t.Errorf("event %+v of view %v", e, view["id"])
+			}
+			for _, public := range []bool{false, true} {
+				made := a.Expect(t, 201, editor.Access, "POST", "/api/widgets/", fmt.Sprintf(`{"name":"w","widget_type":"custom","is_public":%t}`, public)).JSON(t)
+				a.Expect(t, 200, editor.Access, "PUT", fmt.Sprintf("/api/widgets/%v/data/", made["id"]), `{"data":{"secret":1}}`)
+				hearing := []*apptest.Listener{own}
+				if public {
+					hearing = append(hearing, foreign)
+				}
+				for _, l := range hearing {
+					if e := l.Next("widget:data"); e.Data["widget_id"] != made["id"] || len(e.Data) != 1 {
+						t.Errorf("event %+v of widget %v", e, made["id"])
+					}
+				}
+			}
+		}
+	})
+}

@@ -71,7 +71,7 @@ func (s *Service) Bearer(ctx context.Context, raw string) (Access, error) {
 	return a, err
 }
 
-// ErrScope: an API key that may not read.
+// ErrScope refuses an API key that may not read.
 var ErrScope = fault.New(fault.Forbidden, "auth.scope", `This API key does not have the scope "read".`)
 
 // Standing is what has become of a pass.
@@ -118,7 +118,7 @@ func (s *Service) Standing(ctx context.Context, passes []Pass) ([]Standing, erro
 
 func (s *Service) standing(ctx context.Context, p *Pass, living Living) (Standing, error) {
 	var a Access
-	found := false
+	var found bool
 	switch {
 	case p.SessionID != "":
 		a.User, found = living.Sessions[p.SessionID]

@@ -99,7 +99,8 @@ func ClientID(ctx context.Context) string {
 	return id
 }
 
-// ValidClientID: up to MaxClientID printable characters of ASCII.
+// ValidClientID reports whether id is up to MaxClientID printable characters of
+// ASCII, and not empty.
 func ValidClientID(id string) bool {
 	for _, c := range []byte(id) {
 		if c < ' ' || c > '~' {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/centrifugal/centrifuge"
+	"github.com/centrifugal/protocol"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -200,7 +201,7 @@ func (h *Hub) onConnect(client *centrifuge.Client) {
 
 // onWrite counts what goes out.
 func (h *Hub) onWrite(_ *centrifuge.Client, e centrifuge.TransportWriteEvent) bool {
-	if e.Channel != "" {
+	if e.FrameType == protocol.FrameTypePushPublication {
 		h.stats.delivered.Add(1)
 	}
 	return true

@@ -1,6 +1,7 @@
 package realtime_test
 
 import (
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -334,7 +335,7 @@ func TestRedisRestart(t *testing.T) {
 func (w *world) dialPatiently(t *testing.T, door, as, since string) *client {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < patience; {
-		res, err := http.Get(w.url + "/ws?as=" + as) //nolint:noctx // a probe: 400 when the door is open
+		res, err := web.Get(w.url + "/ws?as=" + as) //nolint:noctx // a probe: 400 when the door is open
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -375,5 +376,68 @@ func (w *world) sayUntilHeard(t *testing.T, c *client) {
 		case <-deadline:
 			t.Fatal("nothing is heard after the restart")
 		}
+	}
+}
+
+// 500 clients hear every event once, in its order.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	each(t, realtime.Config{PerUser: 500}, func(t *testing.T, w *world) {
+		const clients, events = 500, 20
+		crowd := make([]*client, clients)
+		for i := range crowd {
+			crowd[i] = w.dial(t, doors[i%2], fmt.Sprint(i%10), "")
+			crowd[i].next(realtime.Ready)
+		}
+		numbers := make([]int, events)
+		for i := range numbers {
+			numbers[i] = i
+		}
+		w.say(realtime.Everyone, numbers...)
+		for _, c := range crowd {
+			c.hear(numbers...)
+		}
+		// Administrators were told of the ten users, too: there are none here.
+		if got := w.Stats(); got.Published < events || got.Delivered != clients*events || got.Dropped != 0 || got.Open["sse"] != clients/2 || got.Open["websocket"] != clients/2 {
+			t.Errorf("Stats() = %+v", got)
+		}
+	})
+}
+
+// A client that changes the instance each time misses nothing.
+func TestResumeElsewhere(t *testing.T) {
+	t.Parallel()
+	cfg := realtime.Config{Redis: cachetest.URL(t), Prefix: "test:" + cryptorand.Text() + ":"}
+	hubs := []*world{open(t, cfg), open(t, cfg)}
+	id, next := "", 0
+	for visit := range 50 {
+		c := hubs[visit%2].dial(t, doors[visit/2%2], "7", id)
+		first := c.next(realtime.Ready)
+		if visit == 0 {
+			if first.Data["resumed"] != false {
+				t.Fatalf("first event %+v", first)
+			}
+		} else {
+			c.hear(next-2, next-1) // published while it was away
+		}
+		hubs[rand.IntN(2)].say(realtime.User(7), next)
+		id = c.hear(next)
+		next++
+		c.close()
+		c.end()
+		hubs[rand.IntN(2)].say(realtime.User(7), next, next+1)
+		next += 2
+		settle(t, hubs, uint64(next))
+	}
+}
+
+// settle waits until the hubs have published that many events: two hubs that
+// publish at the same time are in no order.
+func settle(t *testing.T, hubs []*world, want uint64) {
+	t.Helper()
+	if !cachetest.Eventually(t, func() bool {
+		return hubs[0].Stats().Published+hubs[1].Stats().Published == want
+	}) {
+		t.Fatalf("fewer than %d events were published", want)
 	}
 }

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -80,7 +81,7 @@ func retry() string {
 // away it is told to come back instead.
 func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request, v Visitor) error {
 	a, err := h.arrive(v, SSE)
-	away := err == error(ErrAway)
+	away := errors.Is(err, ErrAway)
 	if err != nil && !away {
 		return err
 	}

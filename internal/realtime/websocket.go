@@ -33,7 +33,7 @@ var upgrader = websocket.Upgrader{
 // IsWebSocket tells whether the request asks for a WebSocket.
 func IsWebSocket(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
-// ErrHandshake: the request is no proper handshake of a WebSocket.
+// ErrHandshake refuses a request that is no proper handshake of a WebSocket.
 var ErrHandshake = errors.New("realtime: bad websocket handshake")
 
 // wsSink writes one text message for each frame.
