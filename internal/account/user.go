@@ -46,8 +46,8 @@ type User struct {
 	ThemesVersion int64
 	// ViewsVersion moves with every write to the user's dashboard views.
 	ViewsVersion int64
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 // MaySignIn reports whether the account is open.
