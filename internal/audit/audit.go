@@ -84,7 +84,7 @@ type Store interface {
 	Sweep(ctx context.Context, before time.Time, batch int) (int64, error)
 }
 
-// ErrForbidden: the record is for administrators.
+// ErrForbidden says that the record is for administrators.
 var ErrForbidden = fault.New(fault.Forbidden, "audit.forbidden", "You do not have permission to perform this action.")
 
 // Service is the room. Safe for concurrent use.

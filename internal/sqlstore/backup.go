@@ -50,7 +50,7 @@ func (s *rowSum) String() string {
 	return hex.EncodeToString(out[:])
 }
 
-// Snapshot, on PostgreSQL, calls use with the id of a snapshot that other
+// Snapshot calls, on PostgreSQL, use with the id of a snapshot that other
 // connections can read from while it runs, and with what the tables hold in it
 // (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION).
 func (d *DB) Snapshot(ctx context.Context, use func(ctx context.Context, id string, sums []TableSum) error) error {
