@@ -206,6 +206,15 @@ func newSMTP(cfg config.Config) (*mail.SMTP, error) {
 	return smtp, nil
 }
 
+func accountSettings(cfg config.Config, floor time.Duration) account.Settings {
+	return account.Settings{
+		Registration:         account.Registration(cfg.Registration),
+		VerificationRequired: cfg.EmailVerification == config.VerificationRequired,
+		FrontendURL:          string(cfg.FrontendURL),
+		AnswerFloor:          floor,
+	}
+}
+
 // wire makes the rooms and hands them to the API.
 func (a *App) wire(opts Options) error {
 	cfg := a.Config
@@ -215,21 +224,14 @@ func (a *App) wire(opts Options) error {
 	if opts.FailureFloor != 0 {
 		floor = max(opts.FailureFloor, 0)
 	}
+	tell := events{hub: a.hub, widgets: &sqlstore.Widgets{DB: a.DB}, log: a.Log}
 	accounts := &account.Service{
-		Store: &sqlstore.Accounts{DB: a.DB, Mails: mails}, Hasher: hasher, Now: a.now,
-		Settings: account.Settings{
-			Registration:         account.Registration(cfg.Registration),
-			VerificationRequired: cfg.EmailVerification == config.VerificationRequired,
-			FrontendURL:          string(cfg.FrontendURL),
-			AnswerFloor:          floor,
-		},
+		Store: &sqlstore.Accounts{DB: a.DB, Mails: mails}, Hasher: hasher, Now: a.now, Events: tell, Settings: accountSettings(cfg, floor),
 	}
 	fallbacks := make([]string, len(cfg.SecretKeyFallbacks))
 	for i, key := range cfg.SecretKeyFallbacks {
 		fallbacks[i] = key.Reveal()
 	}
-	tell := events{hub: a.hub, widgets: &sqlstore.Widgets{DB: a.DB}, log: a.Log}
-	accounts.Events = tell
 	preferences := &preference.Service{Store: &sqlstore.Preferences{DB: a.DB}, Now: a.now}
 	notes := &notify.Service{Store: &sqlstore.Notifications{DB: a.DB}, Now: a.now, Events: tell}
 	datasources, err := a.datasources(fallbacks)

@@ -151,9 +151,8 @@ func TestStreamsFollowRights(t *testing.T) {
 	t.Parallel()
 	apptest.Each(t, apptest.Options{}, func(t *testing.T, a *apptest.Server) {
 		admin, p := a.Person(t, identity.Admin).Access, a.Person(t, identity.User)
-		id, key := a.AddKey(t, p.User, "read")
 		for _, s := range listening(t, a) {
-			id, key = a.AddKey(t, p.User, "read")
+			id, key := a.AddKey(t, p.User, "read")
 			byKey := s.Listen(t, "ws", key, "")
 			byKey.Next("ready")
 			a.Expect(t, 204, p.Access, "DELETE", fmt.Sprintf("/api/auth/api-keys/%d/", id), "")
@@ -282,7 +281,7 @@ func TestFirstMessageSignsIn(t *testing.T) {
 	_, key := s.AddKey(t, p.User, "read")
 	_, unread := s.AddKey(t, p.User, "write")
 	for token, want := range map[string]string{p.Access: "ready", key: "ready", unread: "", p.Refresh: "", "x": ""} {
-		conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/ws/", nil) //nolint:bodyclose // hijacked
+		conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/ws/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +303,7 @@ func TestNativeDoor(t *testing.T) {
 	t.Parallel()
 	apptest.Each(t, apptest.Options{}, func(t *testing.T, s *apptest.Server) {
 		p := s.Person(t, identity.User)
-		conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/connection/websocket", nil) //nolint:bodyclose // hijacked
+		conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(s.URL, "http")+"/connection/websocket", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

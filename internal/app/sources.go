@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/bdash/bdash/internal/config"
 	"github.com/bdash/bdash/internal/datasource"
 	"github.com/bdash/bdash/internal/outbound"
@@ -61,8 +59,7 @@ func (f figures) requests() (widget.Frame, error) {
 		frame.Columns = append(frame.Columns, widget.Column{Name: name, Kind: widget.Text, Values: []any{}})
 	}
 	frame.Columns = append(frame.Columns, widget.Column{Name: "requests", Kind: widget.Integer, Values: []any{}})
-	var gatherer prometheus.Gatherer = f.app.metrics.Gatherer()
-	families, err := gatherer.Gather()
+	families, err := f.app.metrics.Gatherer().Gather()
 	if err != nil {
 		return frame, fmt.Errorf("figure requests: %w", err)
 	}

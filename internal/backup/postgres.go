@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 
@@ -45,7 +44,7 @@ func (m *Maker) run(ctx context.Context, program string, args ...string) error {
 		return fmt.Errorf("%s is not installed: backups of PostgreSQL need its client programs, of the server's version or newer (Debian: postgresql-client): %w", program, err)
 	}
 	cmd := exec.CommandContext(ctx, program, append([]string{"--no-password", "--dbname=" + address}, args...)...)
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+password)
+	cmd.Env = append(cmd.Environ(), "PGPASSWORD="+password)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	if err := cmd.Run(); err != nil {

@@ -132,7 +132,7 @@ type UnknownItem struct {
 	Message    string
 }
 
-// ErrBundle: what is wrong stands in its fields.
+// ErrBundle is for a bundle that is not one; its fields say what is wrong.
 var ErrBundle = fault.New(fault.Invalid, "view.bundle", "The bundle is not valid.")
 
 func bundleFault(field, message string) error {

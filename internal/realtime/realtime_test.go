@@ -335,7 +335,7 @@ func TestRedisRestart(t *testing.T) {
 func (w *world) dialPatiently(t *testing.T, door, as, since string) *client {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < patience; {
-		res, err := web.Get(w.url + "/ws?as=" + as) //nolint:noctx // a probe: 400 when the door is open
+		res, err := web.Get(w.url + "/ws?as=" + as) // a probe: 400 when the door is open
 		if err != nil {
 			t.Fatal(err)
 		}
