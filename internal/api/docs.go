@@ -66,6 +66,7 @@ var apiTags = []drf.Tag{
 	{Name: "users", Text: "Users, for administrators."},
 	{Name: "themes", Text: "Themes: own ones and built-in ones. At most one is active."},
 	{Name: "dashboard", Text: "Dashboard views, their layouts, and preferences."},
+	{Name: "datasources", Text: "Where widgets' data comes from: databases, web services, Prometheus."},
 	{Name: "widgets", Text: "Widgets, their data and settings."},
 	{Name: "ai", Text: "Agents and conversations."},
 	{Name: "events", Text: "What happens, as it happens."},

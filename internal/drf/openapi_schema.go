@@ -337,7 +337,7 @@ func inferred(v Value) Value {
 	case KindList:
 		schema.text("type", "array")
 		items := DictOf()
-		if v.Len() > 0 {
+		if alike(v.List()) {
 			items = inferred(v.List()[0])
 		}
 		schema.set("items", items)
@@ -352,6 +352,17 @@ func inferred(v Value) Value {
 		}
 	}
 	return schema.value()
+}
+
+// alike tells whether there are items and all are of one kind; others can be
+// of any.
+func alike(items []Value) bool {
+	for _, item := range items {
+		if item.Kind() != items[0].Kind() {
+			return false
+		}
+	}
+	return len(items) > 0
 }
 
 // object is a dict in the making.
