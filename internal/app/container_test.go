@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,15 +12,13 @@ import (
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, apptest.Options{})
-	server := httptest.NewServer(s.App.API.Handler())
-	defer server.Close()
-	addr := "ADDR=" + strings.TrimPrefix(server.URL, "http://")
+	addr := "ADDR=" + strings.TrimPrefix(s.URL, "http://")
 	for _, args := range [][]string{{"healthcheck"}, {"healthcheck", "--live"}} {
 		if code, _, stderr := command(t, args, addr); code != 0 {
 			t.Errorf("%v: exit code %d, errors %q, want 0", args, code, stderr)
 		}
 	}
-	server.Close()
+	s.Stop()
 	code, _, stderr := command(t, []string{"healthcheck"}, addr)
 	if code == 0 || !strings.Contains(stderr, "does not answer") {
 		t.Errorf("without a server: exit code %d, errors %q, want a failure that says so", code, stderr)
