@@ -143,10 +143,17 @@ describe('a browser', () => {
   const open = (token, since) => tab.evaluate(([url, first]) => {
     window.frames_ = [];
     window.closeCode = undefined;
-    window.socket = new WebSocket(url);
-    window.socket.onopen = () => window.socket.send(JSON.stringify(first));
-    window.socket.onmessage = (e) => window.frames_.push(JSON.parse(e.data));
-    window.socket.onclose = (e) => { window.closeCode = e.code; };
+    const socket = new WebSocket(url);
+    window.socket = socket;
+    socket.onopen = () => socket.send(JSON.stringify(first));
+    // What the socket before this one still hears does not count, nor who comes and goes.
+    socket.onmessage = (e) => {
+      const frame = JSON.parse(e.data);
+      if (window.socket === socket && frame.type !== 'user:online') window.frames_.push(frame);
+    };
+    socket.onclose = (e) => {
+      if (window.socket === socket) window.closeCode = e.code;
+    };
   }, [`${server.url.replace('http', 'ws')}/ws/`, { type: 'auth', token, since }]);
 
   test('WebSocket signs in by its first message', async () => {
