@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// redisTimeout bounds one operation of the broker.
-	redisTimeout = time.Second
 	// watchEvery is how often the broker is looked at, and mended.
 	watchEvery = time.Second
 	// positionEvery is how often the position of the local listeners of a stream
@@ -44,7 +42,7 @@ func (h *Hub) connect() error {
 		return err
 	}
 	if h.cfg.Redis != "" {
-		if err := useRedis(node, h.cfg.Redis, h.cfg.Prefix); err != nil {
+		if err := useRedis(node, h.cfg); err != nil {
 			return err
 		}
 	}
@@ -57,7 +55,7 @@ func (h *Hub) connect() error {
 		}
 	})
 	if err := node.Run(); err != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), redisTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), h.cfg.RedisTimeout)
 		defer cancel()
 		return errors.Join(err, node.Shutdown(ctx))
 	}
@@ -66,20 +64,20 @@ func (h *Hub) connect() error {
 	return nil
 }
 
-func useRedis(node *centrifuge.Node, url, prefix string) error {
-	shard, err := centrifuge.NewRedisShard(node, centrifuge.RedisShardConfig{Address: url, ConnectTimeout: redisTimeout, IOTimeout: redisTimeout})
+func useRedis(node *centrifuge.Node, cfg Config) error {
+	shard, err := centrifuge.NewRedisShard(node, centrifuge.RedisShardConfig{Address: cfg.Redis, ConnectTimeout: cfg.RedisTimeout, IOTimeout: cfg.RedisTimeout})
 	if err != nil {
 		return err
 	}
 	shards := []*centrifuge.RedisShard{shard}
-	broker, err := centrifuge.NewRedisBroker(node, centrifuge.RedisBrokerConfig{Prefix: prefix + "events", Shards: shards})
+	broker, err := centrifuge.NewRedisBroker(node, centrifuge.RedisBrokerConfig{Prefix: cfg.Prefix + "events", Shards: shards})
 	if err != nil {
 		shard.Close()
 		return err
 	}
 	node.SetBroker(broker)
 	node.SetController(broker)
-	online, err := centrifuge.NewRedisPresenceManager(node, centrifuge.RedisPresenceManagerConfig{Prefix: prefix + "online", Shards: shards})
+	online, err := centrifuge.NewRedisPresenceManager(node, centrifuge.RedisPresenceManagerConfig{Prefix: cfg.Prefix + "online", Shards: shards})
 	if err != nil {
 		shard.Close()
 		return err

@@ -110,6 +110,9 @@ type Config struct {
 	// any goroutine. An error changes nothing: it is asked again.
 	Check func(ctx context.Context, all []Listener) ([]Verdict, error)
 
+	// RedisTimeout bounds one operation of the broker: 3 s. An event that was not
+	// taken by then is lost, and listeners are told to load anew.
+	RedisTimeout time.Duration
 	// CheckEvery is how often all listeners are checked: 30 s.
 	CheckEvery time.Duration
 	// Heartbeat is how often a listener hears something: 15 s.
@@ -189,6 +192,7 @@ func (cfg *Config) defaults() {
 	set(&cfg.CheckEvery, 30*time.Second)
 	set(&cfg.Heartbeat, 15*time.Second)
 	set(&cfg.SignInWithin, 5*time.Second)
+	set(&cfg.RedisTimeout, 3*time.Second)
 	set(&cfg.Linger, 5*time.Second)
 	set(&cfg.PerUser, 200)
 	set(&cfg.PerAddress, 20)

@@ -55,6 +55,7 @@ func open(t *testing.T, cfg realtime.Config) *world {
 	w := &world{verdict: map[int64]realtime.Verdict{}}
 	cfg.Log = slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg.Check = w.check
+	cfg.RedisTimeout = 10 * time.Second // machines are busy
 	hub, err := realtime.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
