@@ -191,18 +191,17 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *drf.Request) error {
 	if err != nil {
 		return err
 	}
-	kind, encode := "application/jsonl", appendLines
+	kind, name, encode := "application/jsonl", "audit.jsonl", appendLines
 	switch as, _ := r.Query().Last("as"); as {
 	case "", "jsonl":
 	case "csv":
-		kind, encode = "text/csv; charset=utf-8", appendCSV
+		kind, name, encode = "text/csv; charset=utf-8", "audit.csv", appendCSV
 	default:
 		return drf.Invalid("as", `"`+as+`" is not a valid choice.`)
 	}
 	began := false
 	begin := func() {
 		began = true
-		name := "audit." + map[bool]string{true: "csv", false: "jsonl"}[strings.HasPrefix(kind, "text/csv")]
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 		w.Header().Set("Cache-Control", "no-store")

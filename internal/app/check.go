@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,34 +129,10 @@ func freeAddress(ctx context.Context, addr string) error {
 	if err == nil {
 		return l.Close()
 	}
-	if answersHealthz(ctx, addr) {
+	if within(ctx, func(ctx context.Context) error { return askHealth(ctx, addr, "/healthz") }) == nil {
 		return nil
 	}
 	return err
-}
-
-func answersHealthz(ctx context.Context, addr string) bool {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	client := http.Client{Timeout: checkTimeout}
-	res, err := client.Do(req)
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 100))
-	return string(body) == `{"status":"ok"}`
 }
 
 // checkDatabase opens the database as it is: a missing SQLite file is fine, for

@@ -28,7 +28,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *Process) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	return askHealth(ctx, "http://"+dialAddress(string(cfg.Addr))+path)
+	return askHealth(ctx, string(cfg.Addr), path)
 }
 
 // dialAddress is where a listener on addr is reached from the same machine.
@@ -46,7 +46,10 @@ func dialAddress(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func askHealth(ctx context.Context, url string) error {
+// askHealth asks whether a bdash that listens on addr says at path that it is
+// well.
+func askHealth(ctx context.Context, addr, path string) error {
+	url := "http://" + dialAddress(addr) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -58,8 +61,9 @@ func askHealth(ctx context.Context, url string) error {
 		return fmt.Errorf("the server does not answer: %w", err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 512))
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 512))
+	// The body too: another program may use the port.
+	if answer.StatusCode != http.StatusOK || string(text) != `{"status":"ok"}` {
 		return fmt.Errorf("%s answers %d: %s", url, answer.StatusCode, text)
 	}
 	return nil

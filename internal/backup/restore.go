@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/bdash/bdash/internal/sqlstore"
 )
@@ -146,9 +147,9 @@ func (m *Maker) toPostgres(ctx context.Context, o *opened, drop bool) error {
 		return fmt.Errorf("%w; drop this database and try again", err)
 	}
 	if drop {
-		_, err = db.DropSecrets(ctx)
+		return dropSecrets(ctx, m.Database)
 	}
-	return err
+	return nil
 }
 
 func dropSecrets(ctx context.Context, d Database) error {
@@ -167,15 +168,7 @@ func same(want, got []sqlstore.TableSum) error {
 	if len(want) != len(got) {
 		return fmt.Errorf("%w: %d tables in place of %d", ErrMismatch, len(got), len(want))
 	}
-	byName := func(a, b sqlstore.TableSum) int {
-		switch {
-		case a.Table < b.Table:
-			return -1
-		case a.Table > b.Table:
-			return 1
-		}
-		return 0
-	}
+	byName := func(a, b sqlstore.TableSum) int { return strings.Compare(a.Table, b.Table) }
 	want, got = slices.SortedFunc(slices.Values(want), byName), slices.SortedFunc(slices.Values(got), byName)
 	for i := range want {
 		if want[i] != got[i] {

@@ -27,7 +27,7 @@ func (l *loader) secretKey() {
 	file := filepath.Join(c.DataDir, keyFile)
 	key, open, err := readKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = makeKey(c.DataDir, file); err == nil {
+		if _, err = MakeSecretFile(file); err == nil {
 			key, open, err = readKey(file)
 		}
 	}
@@ -64,45 +64,50 @@ func readKey(file string) (key string, open bool, err error) {
 	return key, runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0, nil
 }
 
-// makeKey writes a new key to file. The key is complete before it gets the
-// name, and the name is given only if nobody has it: of several processes
-// that start at once, one wins and the others read its key.
-func makeKey(dir, file string) error {
+// MakeSecretFile writes a new random secret of 64 characters to file, readable
+// by its owner only, unless there is one; made tells. The secret is complete
+// before it gets the name, and the name is given only if nobody has it: of
+// several processes that start at once, one wins and the others find its secret.
+func MakeSecretFile(file string) (made bool, err error) {
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return false, err
 	}
 	random := make([]byte, 48)
 	rand.Read(random) // never fails: crypto/rand ends the process instead
-	key := base64.RawURLEncoding.EncodeToString(random) + "\n"
+	secret := base64.RawURLEncoding.EncodeToString(random) + "\n"
 
-	tmp, err := os.CreateTemp(dir, keyFile+".*.tmp") // created with 0600
+	tmp, err := os.CreateTemp(dir, filepath.Base(file)+".*.tmp") // created with 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.WriteString(key)
+	_, err = tmp.WriteString(secret)
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err != nil {
-		return fmt.Errorf("write %s: %w", tmp.Name(), err)
+		return false, fmt.Errorf("write %s: %w", tmp.Name(), err)
 	}
 	err = os.Link(tmp.Name(), file)
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
+		return err == nil, nil
 	}
 	// Some network and removable file systems have no hard links. Creating
 	// the name exclusively still lets one process win; another that starts in
 	// the same instant may find the file empty, and says so.
-	return createKey(file, key)
+	return createKey(file, secret)
 }
 
-func createKey(file, key string) error {
+func createKey(file, key string) (made bool, err error) {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = f.WriteString(key)
-	return errors.Join(err, f.Sync(), f.Close())
+	return true, errors.Join(err, f.Sync(), f.Close())
 }
